@@ -81,7 +81,9 @@ REGISTRY: dict[str, str | Builder] = {
 Add your own: ``REGISTRY["mine"] = my_builder``."""
 
 
-def load(name: str, root: str | Path | None = None, *, val_fraction: float = 0.1, seed: int = 0, **options: Any) -> Splits:
+def load(
+    name: str, root: str | Path | None = None, *, val_fraction: float = 0.1, seed: int = 0, **options: Any
+) -> Splits:
     """Load a data set by name.
 
     Parameters
