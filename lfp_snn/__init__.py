@@ -1,0 +1,28 @@
+"""lfp_snn: spiking neural networks trained by Layer-wise Feedback Propagation."""
+
+from lfp_snn import rewards
+from lfp_snn.activations import Sign, Step
+from lfp_snn.containers import Residual, Sequential, fold
+from lfp_snn.neurons import ALIF, LI, LIF, CubaLIF, SpikingNeuron, decay
+from lfp_snn.propagation import LFP, input_relevance, register_function, register_module
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ALIF",
+    "LFP",
+    "LI",
+    "LIF",
+    "CubaLIF",
+    "Residual",
+    "Sequential",
+    "Sign",
+    "SpikingNeuron",
+    "Step",
+    "decay",
+    "fold",
+    "input_relevance",
+    "register_function",
+    "register_module",
+    "rewards",
+]

@@ -1,0 +1,129 @@
+"""Networks over time, built from ordinary torch layers and neurons.
+
+Layers without memory (linear, convolution, pooling, normalisation ...) see time folded into the batch, ``[T*B, ...]``;
+neurons see ``[T, B, ...]``. What a static input (``steps=T``) passes before the first neuron is computed once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from lfp_snn.errors import ShapeError
+from lfp_snn.neurons import TimeModule
+
+State = Any
+
+
+def advance(module: nn.Module, x: Tensor, state: State, steps: int | None) -> tuple[Tensor, State, int | None]:
+    """Run one module over time and return its output, its state, and ``steps`` while the output is still static."""
+    if isinstance(module, Sequential | Residual):
+        return module.advance(x, state, steps)
+    if isinstance(module, TimeModule):
+        y, state = module(x, state, steps=steps)
+        return y, state, None
+    if steps is not None:
+        return module(x), None, steps
+    return fold(module, x), None, None
+
+
+def fold(module: nn.Module, x: Tensor) -> Tensor:
+    """Apply a module without memory to all steps at once: ``[T, B, ...]`` to ``[T, B, ...]``.
+
+    Examples
+    --------
+    >>> fold(nn.Conv2d(1, 2, 3), torch.zeros(5, 4, 1, 8, 8)).shape
+    torch.Size([5, 4, 2, 6, 6])
+    """
+    if isinstance(module, nn.Linear) and x.dim() == 3:
+        return cast(Tensor, module(x))
+    if x.dim() < 3:
+        raise ShapeError(
+            f"{type(module).__name__} inside a network over time got shape {list(x.shape)}; expected [T, B, features...]. "
+            "For a static input [B, ...] say how long to run it: net(x, steps=T)"
+        )
+    return cast(Tensor, module(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+
+
+class Sequential(nn.Sequential):
+    """A chain of layers and neurons over time.
+
+    Examples
+    --------
+    >>> from lfp_snn import LIF
+    >>> net = Sequential(nn.Conv2d(2, 4, 5), LIF(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 5 * 5, 10), LIF())
+    >>> net(torch.zeros(7, 3, 2, 14, 14)).shape                  # events [T, B, ...]
+    torch.Size([7, 3, 10])
+    >>> net(torch.zeros(3, 2, 14, 14), steps=7).shape            # a static image for 7 steps
+    torch.Size([7, 3, 10])
+    >>> state = None
+    >>> for x in torch.zeros(7, 1, 3, 2, 14, 14):                # step by step, the same numbers
+    ...     y, state = net.run(x, state)
+    """
+
+    def forward(self, x: Tensor, *, steps: int | None = None) -> Tensor:  # type: ignore[override]
+        """Run from rest over ``x`` ``[T, B, ...]``, or over a static ``x`` ``[B, ...]`` for ``steps`` steps."""
+        return self.run(x, None, steps=steps)[0]
+
+    def run(self, x: Tensor, state: State = None, *, steps: int | None = None) -> tuple[Tensor, State]:
+        """Run on from ``state`` (``None``: from rest) and return the output and the state to go on from."""
+        y, state, _ = self.advance(x, state, steps)
+        return y, state
+
+    def advance(self, x: Tensor, state: State, steps: int | None) -> tuple[Tensor, State, int | None]:
+        """Run on from ``state``; also say whether the output is still static (``steps``) or runs over time (``None``)."""
+        states = [None] * len(self) if state is None else list(state)
+        if len(states) != len(self):
+            raise ShapeError(
+                f"the state has {len(states)} parts, the network {len(self)}; was it made by another network?"
+            )
+        for k, module in enumerate(self):
+            x, states[k], steps = advance(module, x, states[k], steps)
+        return x, tuple(states), steps
+
+
+class Residual(nn.Module):
+    """A body with a skip connection: ``merge(body(x), shortcut(x))``, inside a :class:`Sequential`.
+
+    Parameters
+    ----------
+    body : nn.Module
+        The main path, usually a :class:`Sequential`.
+    shortcut : nn.Module, optional
+        The skip path; the identity by default.
+    merge : {"add", "max"}
+        ``add`` sums currents (or spikes: SEW-ResNet, arXiv 2102.04159); ``max`` keeps spikes in {0, 1}.
+
+    Examples
+    --------
+    >>> from lfp_snn import LIF
+    >>> block = Residual(Sequential(nn.Linear(8, 8), LIF()), merge="max")
+    >>> Sequential(nn.Linear(4, 8), LIF(), block)(torch.zeros(5, 2, 4)).shape
+    torch.Size([5, 2, 8])
+    """
+
+    def __init__(
+        self, body: nn.Module, shortcut: nn.Module | None = None, merge: Literal["add", "max"] = "add"
+    ) -> None:
+        super().__init__()
+        if merge not in ("add", "max"):
+            raise ValueError(f"merge must be 'add' or 'max', got {merge!r}")
+        self.body, self.shortcut, self.merge = body, shortcut if shortcut is not None else nn.Identity(), merge
+
+    def advance(self, x: Tensor, state: State, steps: int | None) -> tuple[Tensor, State, int | None]:
+        """Run both paths and merge them; see :meth:`Sequential.advance`."""
+        states = (None, None) if state is None else state
+        main, s_main, main_steps = advance(self.body, x, states[0], steps)
+        skip, s_skip, skip_steps = advance(self.shortcut, x, states[1], steps)
+        if main_steps is None and skip_steps is not None:
+            skip = skip.expand_as(main)
+        elif skip_steps is None and main_steps is not None:
+            main = main.expand_as(skip)
+        y = main + skip if self.merge == "add" else torch.maximum(main, skip)
+        return y, (s_main, s_skip), steps if main_steps is not None and skip_steps is not None else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run from rest over ``x`` ``[T, B, ...]``."""
+        return self.advance(x, None, None)[0]

@@ -1,0 +1,52 @@
+"""The scans over time behind one small interface, and the choice among their implementations.
+
+``reference`` is plain torch on any device and serves as the oracle, ``cpu`` is fused and compiled. Each offers the same
+five functions: ``forward``, ``backward_lfp``, ``backward_surrogate``, ``filter_forward``, ``filter_backward``. A CUDA
+implementation is one more module with these five functions and one more line in :func:`select`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from lfp_snn.kernels import cpu, reference
+from lfp_snn.kernels.dynamics import Dynamics, Parameters, Reset, Start
+
+__all__ = ["Dynamics", "Parameters", "Reset", "Start", "cpu", "reference", "select", "use"]
+
+_forced: list[ModuleType] = []
+
+
+def select(x: Tensor) -> ModuleType:
+    """Return the fastest kernels for tensor ``x``, or those that :func:`use` forces.
+
+    Examples
+    --------
+    >>> select(torch.zeros(1)).__name__
+    'lfp_snn.kernels.cpu'
+    """
+    if _forced:
+        return _forced[-1]
+    return cpu if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) else reference
+
+
+@contextmanager
+def use(kernels: ModuleType) -> Iterator[None]:
+    """Force an implementation, for tests and measurements.
+
+    Examples
+    --------
+    >>> with use(reference):
+    ...     select(torch.zeros(1)).__name__
+    'lfp_snn.kernels.reference'
+    """
+    _forced.append(kernels)
+    try:
+        yield
+    finally:
+        _forced.pop()

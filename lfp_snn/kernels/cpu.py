@@ -1,0 +1,292 @@
+"""The scans over time fused into one compiled loop each (numba), for float32 and float64 on the CPU.
+
+Same signatures and same numbers as :mod:`lfp_snn.kernels.reference`. A kernel is compiled for a form of the dynamics and a
+rule when it is first needed (about half a second); rows of neurons are the inner loop, so the compiler vectorises them,
+and the state of a row stays in the cache over all time steps. Only the membrane is read back: spikes, reset and
+adaptation are recomputed from it.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from lfp_snn.kernels.dynamics import Dynamics, Parameters, Start
+from lfp_snn.kernels.threads import over_batch
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+
+@lru_cache
+def _carried(dynamics: Dynamics):
+    """Compile what of membrane ``v`` and spike ``s`` decays into the next step, and what a delayed reset subtracts."""
+    to_zero, subtract, delayed = dynamics.reset == "zero", dynamics.reset == "subtract", dynamics.delayed
+
+    @njit(inline="always")
+    def carried(v, s, theta):
+        if to_zero:
+            return v - v * s, theta - theta
+        if subtract and delayed:
+            return v, s * theta
+        if subtract:
+            return v - s * theta, theta - theta
+        return v, theta - theta
+
+    return carried
+
+
+@lru_cache
+def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool):
+    carried, adaptive = _carried(dynamics), dynamics.adaptive
+
+    @njit(**_OPTIONS)
+    def kernel(current, beta, theta, kappa, rho, v0, s0, a, spikes, membrane, first, last):
+        steps, _, features = spikes.shape
+        one, zero = beta.dtype.type(1), beta.dtype.type(0)
+        for b in range(first, last):
+            for t in range(steps):
+                i, s = current[t if current.shape[0] > 1 else 0, b], spikes[t, b]
+                v = membrane[t if keep else 0, b]
+                v_prev = v0[b] if t == 0 else membrane[t - 1 if keep else 0, b]
+                s_prev = s0[b] if t == 0 else spikes[t - 1, b]
+                a_b = a[b]
+                be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
+                for n in range(features):
+                    if not scalar:
+                        be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
+                    w, reset = carried(v_prev[n], s_prev[n], th)
+                    x = be * w + i[n] - reset
+                    v[n] = x
+                    if adaptive:
+                        spike = one if x > th + ka * a_b[n] else zero
+                        a_b[n] = rh * a_b[n] + spike
+                    else:
+                        spike = one if x > th else zero
+                    s[n] = spike
+
+    return kernel
+
+
+@lru_cache
+def _lfp_kernel(dynamics: Dynamics, scalar: bool, readout: bool, static: bool, denominator: Callable[..., Any]):
+    carried, adaptive, share = _carried(dynamics), dynamics.adaptive, njit(inline="always")(denominator)
+
+    @njit(**_OPTIONS)
+    def kernel(message, v, beta, theta, kappa, rho, v0, s0, a0, q, g_a, density, epsilon, first, last):
+        steps, _, features = v.shape
+        one, zero = beta.dtype.type(1), beta.dtype.type(0)
+        past = np.empty((steps + 1 if adaptive else 1, features), beta.dtype)
+        be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
+        for b in range(first, last):
+            if adaptive:
+                past[0] = a0[b]
+                for t in range(steps):
+                    for n in range(features):
+                        if not scalar:
+                            th, ka, rh = theta[n], kappa[n], rho[n]
+                        a = past[t, n]
+                        past[t + 1, n] = rh * a + (one if v[t, b, n] > th + ka * a else zero)
+            q_b, g_ab = q[b], g_a[b]
+            for t in range(steps - 1, -1, -1):
+                x, out, m = v[t, b], density[0 if static else t, b], message[t, b]
+                v_prev, s_start = v0[b] if t == 0 else v[t - 1, b], s0[b]
+                a_now, a_prev = past[t if adaptive else 0], past[t - 1 if adaptive and t > 0 else 0]
+                started = t == 0
+                for n in range(features):
+                    if not scalar:
+                        be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
+                    adapt = ka * a_now[n] if adaptive else zero
+                    if started:
+                        s_prev = s_start[n]
+                    elif adaptive:
+                        s_prev = one if v_prev[n] > th + ka * a_prev[n] else zero
+                    else:
+                        s_prev = one if v_prev[n] > th else zero
+                    w, reset = carried(v_prev[n], s_prev, th)
+                    i = x[n] - (be * w - reset)
+                    fired = x[n] > th + adapt if adaptive else x[n] > th
+                    reward = m[n] if readout else (m[n] if fired else zero)
+                    if adaptive:
+                        reward += g_ab[n] if fired else zero
+                    d = beta.dtype.type(share(w, i, be, reset, adapt, x[n]))
+                    g = (reward + q_b[n]) / (d + (epsilon if d >= zero else -epsilon))
+                    q_b[n] = be * w * g
+                    if adaptive:
+                        g_ab[n] = rh * g_ab[n] - ka * g
+                    if static:
+                        out[n] += g
+                    else:
+                        out[n] = g
+
+    return kernel
+
+
+@lru_cache
+def _surrogate_kernel(dynamics: Dynamics, scalar: bool, attach: bool, static: bool, derivative: Callable[..., Any]):
+    adaptive, slope_of = dynamics.adaptive, njit(inline="always")(derivative)
+    to_zero, delayed, attach = dynamics.reset == "zero", dynamics.delayed, attach and dynamics.reset != "none"
+
+    @njit(**_OPTIONS)
+    def kernel(message, v, beta, theta, kappa, rho, a0, g_v, g_a, gradient, slope, first, last):
+        steps, _, features = v.shape
+        one, zero = beta.dtype.type(1), beta.dtype.type(0)
+        past = np.empty((steps + 1 if adaptive else 1, features), beta.dtype)
+        be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
+        for b in range(first, last):
+            if adaptive:
+                past[0] = a0[b]
+                for t in range(steps):
+                    for n in range(features):
+                        if not scalar:
+                            th, ka, rh = theta[n], kappa[n], rho[n]
+                        a = past[t, n]
+                        past[t + 1, n] = rh * a + (one if v[t, b, n] > th + ka * a else zero)
+            g_vb, g_ab = g_v[b], g_a[b]
+            for t in range(steps - 1, -1, -1):
+                x, out, m = v[t, b], gradient[0 if static else t, b], message[t, b]
+                a_now = past[t if adaptive else 0]
+                for n in range(features):
+                    if not scalar:
+                        be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
+                    threshold = th + ka * a_now[n] if adaptive else th
+                    g_s = m[n] + g_ab[n] if adaptive else m[n]
+                    g = g_vb[n]
+                    if attach:
+                        g_s -= (be * x[n] if to_zero else (th if delayed else be * th)) * g
+                    e = beta.dtype.type(g_s * slope_of(x[n] - threshold, slope))
+                    if to_zero:
+                        g = g if x[n] <= threshold else zero
+                    g = e + be * g
+                    g_vb[n] = g
+                    if adaptive:
+                        g_ab[n] = rh * g_ab[n] - ka * e
+                    if static:
+                        out[n] += g
+                    else:
+                        out[n] = g
+
+    return kernel
+
+
+@njit(**_OPTIONS)
+def _filter_kernel(x, decay, start, y, first, last):
+    steps, _, features = y.shape
+    for b in range(first, last):
+        for t in range(steps):
+            x_t, y_t = x[t if x.shape[0] > 1 else 0, b], y[t, b]
+            y_prev = start[b] if t == 0 else y[t - 1, b]
+            for n in range(features):
+                y_t[n] = decay[n if decay.shape[0] > 1 else 0] * y_prev[n] + x_t[n]
+
+
+@njit(**_OPTIONS)
+def _filter_transpose_kernel(g, decay, carry, g_x, first, last):
+    steps, _, features = g.shape
+    static = g_x.shape[0] < steps
+    for b in range(first, last):
+        c = carry[b]
+        for t in range(steps - 1, -1, -1):
+            g_t, out = g[t, b], g_x[0 if static else t, b]
+            for n in range(features):
+                c[n] = g_t[n] + decay[n if decay.shape[0] > 1 else 0] * c[n]
+                if static:
+                    out[n] += c[n]
+                else:
+                    out[n] = c[n]
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray[Any, Any]]:
+    return [x.detach().contiguous().numpy() for x in tensors]
+
+
+def _parameters(p: Parameters, features: int) -> tuple[bool, list[np.ndarray[Any, Any]]]:
+    """Return whether all parameters are scalars, and the four arrays (dummies where the neuron has none)."""
+    beta = p.beta
+    full = [beta, p.theta, beta if p.kappa is None else p.kappa, beta if p.rho is None else p.rho]
+    scalar = all(x.numel() == 1 for x in full)
+    return scalar, _arrays(*(full if scalar else [x.expand(features) for x in full]))
+
+
+def forward(
+    current: Tensor, p: Parameters, start: Start, steps: int, dynamics: Dynamics, keep: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Run the neuron for all steps (see :func:`lfp_snn.kernels.reference.forward`)."""
+    _, batch, features = current.shape
+    spikes = current.new_empty(steps, batch, features)
+    v = current.new_empty(steps if keep else 1, batch, features)
+    a = current.new_empty(batch, 0) if start.a is None else start.a.clone()
+    scalar, parameters = _parameters(p, features)
+    kernel = _forward_kernel(dynamics, scalar, keep)
+    arrays = _arrays(current), _arrays(start.v, start.s, a, spikes, v)
+    over_batch(kernel, batch, spikes.numel(), *arrays[0], *parameters, *arrays[1])
+    return spikes, v, None if start.a is None else a
+
+
+def backward_lfp(
+    message: Tensor,
+    v: Tensor,
+    p: Parameters,
+    start: Start,
+    carry: tuple[Tensor, Tensor | None],
+    dynamics: Dynamics,
+    denominator: Callable[..., Any],
+    epsilon: float,
+    readout: bool,
+    static: bool,
+) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+    """Share reward out over the currents (see :func:`lfp_snn.kernels.reference.backward_lfp`)."""
+    steps, batch, features = v.shape
+    density = v.new_zeros(1, batch, features) if static else torch.empty_like(v)
+    q, g_a = carry[0].clone(), v.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
+    a = v.new_empty(batch, 0) if start.a is None else start.a
+    scalar, parameters = _parameters(p, features)
+    kernel = _lfp_kernel(dynamics, scalar, readout, static, denominator)
+    arrays = _arrays(message, v), _arrays(start.v, start.s, a, q, g_a, density)
+    stabiliser = parameters[0].dtype.type(epsilon)
+    over_batch(kernel, batch, v.numel(), *arrays[0], *parameters, *arrays[1], stabiliser)
+    return density, (q, None if carry[1] is None else g_a)
+
+
+def backward_surrogate(
+    message: Tensor,
+    v: Tensor,
+    p: Parameters,
+    start: Start,
+    carry: tuple[Tensor, Tensor | None],
+    dynamics: Dynamics,
+    derivative: Callable[..., Any],
+    slope: float,
+    attach_reset: bool,
+    static: bool,
+) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+    """Back-propagate through time (see :func:`lfp_snn.kernels.reference.backward_surrogate`)."""
+    steps, batch, features = v.shape
+    gradient = v.new_zeros(1, batch, features) if static else torch.empty_like(v)
+    g_v, g_a = carry[0].clone(), v.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
+    a = v.new_empty(batch, 0) if start.a is None else start.a
+    scalar, parameters = _parameters(p, features)
+    kernel = _surrogate_kernel(dynamics, scalar, attach_reset, static, derivative)
+    arrays = _arrays(message, v), _arrays(a, g_v, g_a, gradient)
+    over_batch(kernel, batch, v.numel(), *arrays[0], *parameters, *arrays[1], parameters[0].dtype.type(slope))
+    return gradient, (g_v, None if carry[1] is None else g_a)
+
+
+def filter_forward(x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tensor:
+    """Leaky integration over all steps (see :func:`lfp_snn.kernels.reference.filter_forward`)."""
+    y = x.new_empty(steps, *x.shape[1:])
+    over_batch(_filter_kernel, x.shape[1], y.numel(), *_arrays(x, decay, start, y))
+    return y
+
+
+def filter_backward(g: Tensor, decay: Tensor, static: bool) -> Tensor:
+    """Transpose of the leaky integration (see :func:`lfp_snn.kernels.reference.filter_backward`)."""
+    g_x = torch.zeros_like(g[:1]) if static else torch.empty_like(g)
+    over_batch(_filter_transpose_kernel, g.shape[1], g.numel(), *_arrays(g, decay, torch.zeros_like(g[0]), g_x))
+    return g_x

@@ -1,0 +1,58 @@
+"""What a kernel is told about the neuron it scans: the dynamics, their parameters and their state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+Reset = Literal["subtract", "zero", "none"]
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """The form of the update of an integrate-and-fire neuron.
+
+    With ``s[t] = [v[t] > theta + kappa*a[t]]`` and ``a[t+1] = rho*a[t] + s[t]``, the membrane is, for each reset,
+
+    ========================  ==============================================
+    ``subtract``, delayed     ``v[t] = beta*v[t-1] + I[t] - s[t-1]*theta``
+    ``subtract``, immediate   ``v[t] = beta*(v[t-1] - s[t-1]*theta) + I[t]``
+    ``zero``                  ``v[t] = beta*v[t-1]*(1 - s[t-1]) + I[t]``
+    ``none``                  ``v[t] = beta*v[t-1] + I[t]``
+    ========================  ==============================================
+
+    so ``v`` is always the membrane that is compared with the threshold, before an immediate reset. (Resetting to zero
+    before or after the decay is the same thing.)
+
+    Parameters
+    ----------
+    reset : {"subtract", "zero", "none"}
+        What a spike does to the membrane.
+    delayed : bool
+        Whether the reset is applied after the next step's decay (snntorch's ``reset_delay=True``).
+    adaptive : bool
+        Whether the threshold adapts (``kappa``, ``rho`` are used).
+    """
+
+    reset: Reset = "subtract"
+    delayed: bool = True
+    adaptive: bool = False
+
+
+class Parameters(NamedTuple):
+    """Parameters of a scan, each a tensor of ``[N]`` or ``[1]`` entries: decay, threshold, adaptation size and decay."""
+
+    beta: Tensor
+    theta: Tensor
+    kappa: Tensor | None = None
+    rho: Tensor | None = None
+
+
+class Start(NamedTuple):
+    """What a scan starts from: membrane ``v``, last spikes ``s`` and adaptation ``a`` (or ``None``), each ``[B, N]``."""
+
+    v: Tensor
+    s: Tensor
+    a: Tensor | None = None

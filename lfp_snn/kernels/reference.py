@@ -1,0 +1,177 @@
+"""The scans over time in plain torch: any device, any float type. The oracle of the fused kernels.
+
+All functions take flat features: currents and spikes ``[T, B, N]``, states ``[B, N]``, parameters ``[N]`` or ``[1]``.
+Currents with a first axis of 1 are constant over the ``steps`` steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lfp_snn.kernels.dynamics import Dynamics, Parameters, Start
+
+
+def _carried(v: Tensor, s: Tensor, p: Parameters, dynamics: Dynamics) -> tuple[Tensor, Tensor | float]:
+    """Return the membrane that decays into the next step, and what a delayed reset subtracts there."""
+    if dynamics.reset == "zero":
+        return v * (1 - s), 0.0
+    if dynamics.reset == "subtract" and dynamics.delayed:
+        return v, s * p.theta
+    if dynamics.reset == "subtract":
+        return v - s * p.theta, 0.0
+    return v, 0.0
+
+
+def forward(
+    current: Tensor, p: Parameters, start: Start, steps: int, dynamics: Dynamics, keep: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Run the neuron for all steps.
+
+    Returns
+    -------
+    spikes : Tensor
+        ``[T, B, N]``, zeros and ones.
+    v : Tensor
+        The membrane before an immediate reset, ``[T, B, N]``, or ``[1, B, N]`` (the last step) if not ``keep``.
+    a : Tensor or None
+        The adaptation that the next step would use, ``[B, N]``.
+    """
+    v, s, a = start
+    spikes, membranes = [], []
+    for t in range(steps):
+        w, reset = _carried(v, s, p, dynamics)
+        v = p.beta * w + current[t if current.shape[0] > 1 else 0] - reset
+        threshold = p.theta if a is None else p.theta + p.kappa * a
+        s = (v > threshold).to(v.dtype)
+        a = None if a is None else p.rho * a + s
+        spikes.append(s)
+        membranes.append(v)
+    return torch.stack(spikes), torch.stack(membranes if keep else membranes[-1:]), a
+
+
+def _replay(v: Tensor, p: Parameters, start: Start) -> list[tuple[Tensor, Tensor | None]]:
+    """Recompute spikes and adaptation of every step from the membrane alone; entry 0 is the start."""
+    past = [(start.s, start.a)]
+    for v_t in v:
+        a = past[-1][1]
+        s = (v_t > (p.theta if a is None else p.theta + p.kappa * a)).to(v.dtype)
+        past.append((s, None if a is None else p.rho * a + s))
+    return past
+
+
+def backward_lfp(
+    message: Tensor,
+    v: Tensor,
+    p: Parameters,
+    start: Start,
+    carry: tuple[Tensor, Tensor | None],
+    dynamics: Dynamics,
+    denominator: Callable[..., Any],
+    epsilon: float,
+    readout: bool,
+    static: bool,
+) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+    """Share the reward of the spikes out over the currents, from the last step to the first.
+
+    Parameters
+    ----------
+    message : Tensor
+        Reward density of the spikes ``[T, B, N]``; the reward itself where ``readout``.
+    v : Tensor
+        The membrane that :func:`forward` kept.
+    carry : tuple
+        The reward ``Q`` that comes back through the membrane from later steps, and the density of the adaptation.
+    denominator, epsilon
+        The sharing rule (see :mod:`lfp_snn.rules.sharing`).
+    static : bool
+        Sum the densities over time (for a constant current).
+
+    Returns
+    -------
+    density : Tensor
+        Reward density of the current, ``[T, B, N]`` or ``[1, B, N]`` if ``static``.
+    carry : tuple
+        What goes on to the steps before the first.
+    """
+    past = _replay(v, p, start)
+    q, g_a = carry
+    density = []
+    for t in range(len(v) - 1, -1, -1):
+        (s, _), (s_prev, a) = past[t + 1], past[t]
+        w, reset = _carried(v[t - 1] if t else start.v, s_prev, p, dynamics)
+        i = v[t] - (p.beta * w - reset)
+        adapt = 0.0 if a is None else p.kappa * a
+        reward = message[t] if readout else s * message[t]
+        if g_a is not None:
+            reward = reward + s * g_a
+        d = denominator(w, i, p.beta, reset, adapt, v[t])
+        n = (reward + q) / (d + epsilon * torch.where(d >= 0, 1.0, -1.0).to(d.dtype))
+        q = p.beta * w * n
+        g_a = None if g_a is None else p.rho * g_a - p.kappa * n
+        density.append(n)
+    density.reverse()
+    g = torch.stack(density)
+    return (g.sum(0, keepdim=True) if static else g), (q, g_a)
+
+
+def backward_surrogate(
+    message: Tensor,
+    v: Tensor,
+    p: Parameters,
+    start: Start,
+    carry: tuple[Tensor, Tensor | None],
+    dynamics: Dynamics,
+    derivative: Callable[..., Any],
+    slope: float,
+    attach_reset: bool,
+    static: bool,
+) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+    """Back-propagate the gradient of the spikes through time with a surrogate derivative.
+
+    ``carry`` is the gradient of the membrane and of the adaptation at the step after the last. Otherwise as
+    :func:`backward_lfp`.
+    """
+    past = _replay(v, p, start)
+    g_v, g_a = carry
+    gradient = []
+    for t in range(len(v) - 1, -1, -1):
+        s, a = past[t + 1][0], past[t][1]
+        threshold = p.theta if a is None else p.theta + p.kappa * a
+        g_s = message[t] if g_a is None else message[t] + g_a
+        if attach_reset and dynamics.reset != "none":
+            if dynamics.reset == "zero":
+                g_s = g_s - p.beta * v[t] * g_v
+            else:
+                g_s = g_s - (1 if dynamics.delayed else p.beta) * p.theta * g_v
+        e = g_s * derivative(v[t] - threshold, slope)
+        through = p.beta * g_v if dynamics.reset != "zero" else p.beta * (1 - s) * g_v
+        g_v = e + through
+        g_a = None if g_a is None else p.rho * g_a - p.kappa * e
+        gradient.append(g_v)
+    gradient.reverse()
+    g = torch.stack(gradient)
+    return (g.sum(0, keepdim=True) if static else g), (g_v, g_a)
+
+
+def filter_forward(x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tensor:
+    """Leaky integration ``y[t] = decay*y[t-1] + x[t]`` over all steps: ``[T or 1, B, N]`` to ``[T, B, N]``."""
+    y, out = start, []
+    for t in range(steps):
+        y = decay * y + x[t if x.shape[0] > 1 else 0]
+        out.append(y)
+    return torch.stack(out)
+
+
+def filter_backward(g: Tensor, decay: Tensor, static: bool) -> Tensor:
+    """The transpose of :func:`filter_forward`: ``g_x[t] = g[t] + decay*g_x[t+1]``, summed over time if ``static``."""
+    g_x, out = torch.zeros_like(g[0]), []
+    for t in range(len(g) - 1, -1, -1):
+        g_x = g[t] + decay * g_x
+        out.append(g_x)
+    out.reverse()
+    stacked = torch.stack(out)
+    return stacked.sum(0, keepdim=True) if static else stacked

@@ -1,0 +1,28 @@
+"""Spiking neurons: one a file, time first, explicit state."""
+
+from lfp_snn.neurons.alif import ALIF, ALIFState
+from lfp_snn.neurons.base import SpikingNeuron, TimeModule, decay
+from lfp_snn.neurons.cuba import CubaLIF, CubaState
+from lfp_snn.neurons.li import LI, LIState
+from lfp_snn.neurons.lif import LIF, LIFState
+from lfp_snn.neurons.surrogate import ATan, FastSigmoid, Rectangle, StraightThrough, Surrogate, Triangle
+
+__all__ = [
+    "ALIF",
+    "LI",
+    "LIF",
+    "ALIFState",
+    "ATan",
+    "CubaLIF",
+    "CubaState",
+    "FastSigmoid",
+    "LIFState",
+    "LIState",
+    "Rectangle",
+    "SpikingNeuron",
+    "StraightThrough",
+    "Surrogate",
+    "TimeModule",
+    "Triangle",
+    "decay",
+]

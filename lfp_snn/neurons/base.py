@@ -1,0 +1,210 @@
+"""What all neurons share: checking the input, parameters fixed or learnable, and the way to the scan."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lfp_snn.errors import ShapeError
+from lfp_snn.kernels import Dynamics, Reset, Start
+from lfp_snn.neurons.ambient import ambient
+from lfp_snn.neurons.recurrent import RecurrentScan
+from lfp_snn.neurons.scan import Backward, Scan
+from lfp_snn.neurons.surrogate import ATan, Surrogate
+
+
+def decay(tau: float, dt: float = 1.0) -> float:
+    """Return the decay ``exp(-dt/tau)`` per step of a time constant, both in the same unit.
+
+    Examples
+    --------
+    >>> round(decay(tau=20.0, dt=1.0), 4)
+    0.9512
+    """
+    if not (tau > 0 and dt > 0):
+        raise ValueError(f"time constant and time step must be positive, got tau={tau}, dt={dt}")
+    return math.exp(-dt / tau)
+
+
+class TimeModule(nn.Module):
+    """A module that runs over time: ``y, state = module(x, state, steps=...)`` with ``x`` ``[T, B, ...]``."""
+
+    def _add(self, name: str, value: float | Tensor, learn: bool) -> None:
+        tensor = torch.as_tensor(value, dtype=torch.get_default_dtype()).detach().clone()
+        if learn:
+            self.register_parameter(name, nn.Parameter(tensor))
+        else:
+            self.register_buffer(name, tensor)
+
+    def _decay(self, name: str) -> Tensor:
+        """Return a decay, its value kept in [0, 1] while it is learnt; its message passes the limits unchanged."""
+        value: Tensor = getattr(self, name)
+        if not isinstance(value, nn.Parameter):
+            return value
+        return ambient().scale(value) + (value.detach().clamp(0, 1) - value.detach())
+
+    def _learnt(self, name: str) -> Tensor:
+        value: Tensor = getattr(self, name)
+        return ambient().scale(value) if isinstance(value, nn.Parameter) else value
+
+    def _over_time(self, x: Tensor, steps: int | None) -> tuple[Tensor, int]:
+        """Check the input and return it with a time axis, and the number of steps."""
+        name = type(self).__name__
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            kind = f"a tensor of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+            raise ShapeError(f"{name} needs a floating-point tensor, got {kind}; convert events with .float()")
+        if steps is not None:
+            if steps < 1:
+                raise ShapeError(f"{name}: steps must be at least 1, got {steps}")
+            x = x[None]
+        if x.dim() < 3:
+            want = "[B, features...] with steps=T" if steps is not None else "[T, B, features...]"
+            shape = list(x.shape[1:] if steps is not None else x.shape)
+            raise ShapeError(f"{name} needs an input of shape {want}, got {shape}")
+        if x.numel() == 0:
+            raise ShapeError(f"{name} got an empty input of shape {list(x.shape)}: no time steps, samples or features")
+        if x.dtype in (torch.float16, torch.bfloat16):
+            x = x.float()  # the membrane accumulates over time: half precision would lose small currents
+        return x, (x.shape[0] if steps is None else steps)
+
+    def _initial(self, value: Tensor | None, x: Tensor, name: str) -> Tensor:
+        """Return a state tensor ``[B, ...]``, detached from the past, zeros when there is none."""
+        if value is None:
+            return torch.zeros_like(x[0], requires_grad=False)
+        if value.shape != x.shape[1:]:
+            raise ShapeError(
+                f"{type(self).__name__}: the state's {name} has shape {list(value.shape)}, the input needs "
+                f"{list(x.shape[1:])} ([B, features...]); pass state=None to start at rest"
+            )
+        return value.detach().to(x.dtype)
+
+    def _check_finite(self, v: Tensor) -> None:
+        """Raise if NaN or infinity entered: the membrane keeps it to the last step, so one step is enough to look at."""
+        if v.device.type == "cpu" and not math.isfinite(float(v.sum())):
+            raise ValueError(
+                f"the membrane of {type(self).__name__} holds NaN or infinity: look for it in the input and in the weights"
+            )
+
+
+class Rest(NamedTuple):
+    """What a scan returns beside the spikes: last membrane, adaptation, synaptic current (flat states as ``[B, ...]``)."""
+
+    v: Tensor
+    a: Tensor | None
+    i: Tensor | None
+
+
+class SpikingNeuron(TimeModule):
+    """Base of the spiking neurons: parameters of membrane and spike, recurrence, and the call of the scan.
+
+    Parameters
+    ----------
+    beta : float or Tensor
+        Decay of the membrane per step, in [0, 1]; a scalar, or a tensor that broadcasts to the features
+        (``[N]``, or ``[C, 1, 1]`` for feature maps). :func:`decay` gives it from a time constant.
+    threshold : float or Tensor
+        The neuron spikes where its membrane is above.
+    reset : {"subtract", "zero", "none"}
+        What a spike does to the membrane.
+    reset_delay : bool
+        Whether the reset comes one step later, after the decay (as in snntorch), or at once.
+    learn_beta, learn_threshold : bool
+        Whether these are trained.
+    recurrent : int, optional
+        Number of neurons ``N``, to give the layer recurrent weights ``[N, N]``.
+    surrogate : Surrogate
+        Derivative used when training by gradient; LFP does not use it.
+
+    Attributes
+    ----------
+    relevance : Tensor or None
+        Reward of every spike ``[T, B, ...]`` of the last backward pass, where the propagator was asked to record.
+    """
+
+    recurrent: nn.Parameter | None
+    beta: Tensor
+    threshold: Tensor
+
+    def __init__(
+        self,
+        beta: float | Tensor = 0.9,
+        threshold: float | Tensor = 1.0,
+        reset: Reset = "subtract",
+        reset_delay: bool = True,
+        learn_beta: bool = False,
+        learn_threshold: bool = False,
+        recurrent: int | None = None,
+        surrogate: Surrogate | None = None,
+    ) -> None:
+        super().__init__()
+        if reset not in ("subtract", "zero", "none"):
+            raise ValueError(f"reset must be 'subtract', 'zero' or 'none', got {reset!r}")
+        _check_decay("beta", beta)
+        self._add("beta", beta, learn_beta)
+        self._add("threshold", threshold, learn_threshold)
+        self.reset, self.reset_delay = reset, reset_delay
+        self.surrogate = surrogate if surrogate is not None else ATan()
+        self.relevance: Tensor | None = None
+        if recurrent is None:
+            self.register_parameter("recurrent", None)
+        else:
+            self.recurrent = nn.Parameter(torch.empty(recurrent, recurrent))
+            nn.init.orthogonal_(self.recurrent, gain=0.5)
+
+    def _scan(
+        self,
+        x: Tensor,
+        start: Start,
+        steps: int,
+        kappa: Tensor | None = None,
+        rho: Tensor | None = None,
+        alpha: Tensor | None = None,
+        i: Tensor | None = None,
+    ) -> tuple[Tensor, Rest]:
+        """Run all steps and return the spikes with what is left of the state."""
+        around = ambient()
+        backward = Backward(around.sharing, self.surrogate, around.rate_term, self._keep if around.record else None)
+        dynamics = Dynamics(self.reset, self.reset_delay, kappa is not None)
+        shape = x.shape[1:]
+        start = Start(*(None if q is None else q.flatten(1) for q in start))  # type: ignore[arg-type]
+        own = self._decay("beta"), self._learnt("threshold"), kappa, rho
+        if self.recurrent is None:
+            spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)  # type: ignore[no-untyped-call]
+            i = None
+        else:
+            size = math.prod(shape[1:])
+            if len(shape) != 2 or size != len(self.recurrent):
+                raise ShapeError(
+                    f"{type(self).__name__} has recurrent weights for {len(self.recurrent)} neurons, "
+                    f"but its input has features {list(shape[1:])}"
+                )
+            V = around.scale(self.recurrent)
+            spikes, v, a, i = RecurrentScan.apply(  # type: ignore[no-untyped-call]
+                x, V, alpha, *own, start, i, steps, dynamics, backward
+            )
+        self._check_finite(v)
+        return spikes, Rest(v.reshape(shape), None if a is None else a.reshape(shape), i)
+
+    def _keep(self, relevance: Tensor) -> None:
+        self.relevance = relevance
+
+    def extra_repr(self) -> str:
+        """Show the parameters that make the neuron."""
+        shown = {"beta": self.beta, "threshold": self.threshold}
+        text = [f"{k}={v.item():.4g}" if v.numel() == 1 else f"{k}={list(v.shape)}" for k, v in shown.items()]
+        text.append(f"reset={self.reset!r}")
+        if not self.reset_delay:
+            text.append("reset_delay=False")
+        if self.recurrent is not None:
+            text.append(f"recurrent={len(self.recurrent)}")
+        return ", ".join(text)
+
+
+def _check_decay(name: str, value: Any) -> None:
+    """Raise if a decay lies outside [0, 1] or a value is not finite."""
+    tensor = torch.as_tensor(value)
+    if not bool(((tensor >= 0) & (tensor <= 1)).all()):
+        raise ValueError(f"{name} is a decay per step and must lie in [0, 1], got {value}")

@@ -1,0 +1,188 @@
+"""One differentiable operation for all steps of a spiking neuron: one forward pass, two backward passes.
+
+The forward pass is the neuron's scan. The backward pass shares reward out by a sharing rule (LFP) or back-propagates a
+gradient with a surrogate derivative. Both need the membrane only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lfp_snn.kernels import Dynamics, Parameters, Start, select
+from lfp_snn.neurons.ambient import RateTerm
+from lfp_snn.neurons.surrogate import Surrogate
+from lfp_snn.rules.sharing import Sharing
+
+Carry = tuple[Tensor, Tensor | None]
+
+
+@dataclass
+class Backward:
+    """How one call of a neuron answers the message that comes back to it.
+
+    ``readout`` is set after the forward pass on the neuron whose spikes are the network's output: the message it
+    receives is the reward itself, so that silent output neurons can be rewarded.
+    """
+
+    sharing: Sharing | None
+    surrogate: Surrogate
+    rate_term: RateTerm | None = None
+    record: Callable[[Tensor], None] | None = None
+    readout: bool = False
+
+    def scan(
+        self, message: Tensor, v: Tensor, p: Parameters, start: Start, carry: Carry, dynamics: Dynamics, static: bool
+    ) -> tuple[Tensor, Carry]:
+        """Answer ``message`` ``[T, B, N]`` with that of the current, and the carry of membrane and adaptation."""
+        kernels, s = select(v), self.surrogate
+        if self.sharing is not None:
+            rule = self.sharing
+            readout = (rule.denominator, rule.epsilon, self.readout)
+            return kernels.backward_lfp(message, v, p, start, carry, dynamics, *readout, static)  # type: ignore[no-any-return]
+        how = (type(s).derivative, s.slope, s.attach_reset)
+        return kernels.backward_surrogate(message, v, p, start, carry, dynamics, *how, static)  # type: ignore[no-any-return]
+
+    def after(self, message: Tensor, answer: Tensor, spikes: Tensor | None, shape: torch.Size) -> None:
+        """Record the reward of each spike and add the homeostatic term to the answer, where they are wanted.
+
+        ``shape`` is that of the spikes, ``[T, B, ...]``.
+        """
+        if spikes is None:
+            return
+        if self.record is not None:
+            self.record((-message if self.readout else -message * spikes).reshape(shape))
+        if self.rate_term is not None and not self.readout:
+            rate = spikes.mean((0, 1)).reshape(shape[2], -1).mean(1)  # per neuron, or per channel of a feature map
+            steps, batch = shape[:2]
+            each = self.rate_term.density(rate) / (steps * batch) * (steps // len(answer))
+            answer -= each[:, None].expand(-1, answer.shape[2] // len(each)).reshape(-1)
+
+    @property
+    def needs_spikes(self) -> bool:
+        """Whether the spikes themselves must be kept for the backward pass."""
+        return self.record is not None or self.rate_term is not None
+
+
+def adaptation(spikes: Tensor, p: Parameters, start: Start) -> Tensor | None:
+    """Return the adaptation ``a[t]`` that each step's threshold used, ``[T, B, N]``, or ``None`` without adaptation."""
+    if start.a is None or p.rho is None:
+        return None
+    spikes_before = torch.cat([start.a[None] - p.rho * start.a, spikes[:-1]])
+    history: Tensor = select(spikes).filter_forward(spikes_before, p.rho, p.rho * start.a, len(spikes))
+    return history
+
+
+def parameter_messages(
+    answer: Tensor, v: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics, lfp: bool
+) -> dict[str, Tensor]:
+    """Return the messages of the neuron's own parameters (before any scaling), each ``[N]``.
+
+    Every parameter is a weight of the state update: decay times membrane, minus threshold times reset, and so on. The
+    threshold (base and adapting) is also what the membrane is compared with: an additive term ``-theta`` of the decision.
+    """
+    s_prev, v_prev = torch.cat([start.s[None], spikes[:-1]]), torch.cat([start.v[None], v[:-1]])
+    a = adaptation(spikes, p, start)
+    carried, through = v_prev, p.beta
+    if dynamics.reset == "zero":
+        carried, through = v_prev * (1 - s_prev), p.beta * (1 - spikes)
+    elif dynamics.reset == "subtract" and not dynamics.delayed:
+        carried = v_prev - s_prev * p.theta
+    # The message of the decision "membrane against threshold": for a gradient, without what came through the membrane.
+    later = torch.cat([answer[1:], torch.zeros_like(answer[:1])])
+    decision = answer if lfp else answer - through * later
+    theta = -decision
+    if dynamics.reset == "subtract":
+        theta = theta - s_prev * answer * (1 if dynamics.delayed else p.beta)
+    messages = {"beta": (carried * answer).sum((0, 1)), "theta": theta.sum((0, 1))}
+    if a is not None and p.kappa is not None and p.rho is not None:
+        g_a = select(v).filter_backward(-p.kappa * decision, p.rho, False)
+        messages["kappa"] = (-a * decision).sum((0, 1))
+        messages["rho"] = (a[:-1] * g_a[1:]).sum((0, 1))
+    return messages
+
+
+def fit(message: Tensor, parameter: Tensor, features: torch.Size) -> Tensor:
+    """Sum a message ``[N]`` over the features that share an entry of a parameter, as broadcasting does."""
+    return message.reshape(features).sum_to_size(parameter.shape)
+
+
+def flat(parameter: Tensor | None, features: torch.Size) -> Tensor | None:
+    """Return a parameter as the kernels want it: ``[1]`` for a scalar, else one entry a neuron."""
+    if parameter is None:
+        return None
+    return parameter.reshape(1) if parameter.numel() == 1 else parameter.expand(features).reshape(-1)
+
+
+class Scan(torch.autograd.Function):
+    """``spikes, v, a = Scan.apply(x, beta, theta, kappa, rho, start, steps, dynamics, backward)``.
+
+    ``x`` is ``[T, B, ...]`` or, for a constant current, ``[1, B, ...]``; ``v`` and ``a`` are those after the last step.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        beta: Tensor,
+        theta: Tensor,
+        kappa: Tensor | None,
+        rho: Tensor | None,
+        start: Start,
+        steps: int,
+        dynamics: Dynamics,
+        backward: Backward,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Run all steps."""
+        features = x.shape[2:]
+        flats = [flat(q, features) for q in (beta, theta, kappa, rho)]
+        p = Parameters(*flats)  # type: ignore[arg-type]
+        ctx.keep = any(ctx.needs_input_grad)
+        spikes, v, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, ctx.keep)
+        out: Tensor = spikes.reshape(steps, *x.shape[1:])
+        if ctx.keep:
+            ctx.dynamics, ctx.backward_, ctx.shape, ctx.steps, ctx.has_a = (
+                dynamics,
+                backward,
+                x.shape,
+                steps,
+                a is not None,
+            )
+            ctx.learns = any(ctx.needs_input_grad[1:5])
+            kept = out if ctx.learns or backward.needs_spikes else None
+            ctx.save_for_backward(v, kept, beta, theta, kappa, rho, *start)
+        last = v[-1]
+        ctx.mark_non_differentiable(*(q for q in (last, a) if q is not None))
+        ctx.set_materialize_grads(False)
+        return out, last, a
+
+    @staticmethod
+    def backward(ctx: Any, message: Tensor | None, *_: Any) -> Any:
+        """Share the reward out, or back-propagate the gradient."""
+        if message is None:
+            return (None,) * 9
+        v, spikes, beta, theta, kappa, rho, *state = ctx.saved_tensors
+        start, features, how = Start(*state), ctx.shape[2:], ctx.backward_
+        p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
+        message = message.to(v.dtype).flatten(2)
+        flat_spikes = None if spikes is None else spikes.flatten(2)
+        carry = (torch.zeros_like(v[0]), torch.zeros_like(v[0]) if ctx.has_a else None)
+        static = ctx.shape[0] < ctx.steps and not ctx.learns
+        answer, _ = how.scan(message, v, p, start, carry, ctx.dynamics, static)
+        learnt = {}
+        if ctx.learns:
+            learnt = parameter_messages(answer, v, flat_spikes, p, start, ctx.dynamics, how.sharing is not None)
+            if ctx.shape[0] < ctx.steps:
+                answer = answer.sum(0, keepdim=True)
+        how.after(message, answer, flat_spikes, torch.Size((ctx.steps, *ctx.shape[1:])))
+        own = [
+            fit(learnt[name], q, features) if need else None
+            for name, q, need in zip(
+                ("beta", "theta", "kappa", "rho"), (beta, theta, kappa, rho), ctx.needs_input_grad[1:5], strict=True
+            )
+        ]
+        return answer.reshape(ctx.shape), *own, None, None, None, None

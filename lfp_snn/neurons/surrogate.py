@@ -1,0 +1,120 @@
+"""Surrogate derivatives of the spike, for training the same neurons by gradient descent.
+
+The forward pass is always the Heaviside step; only the backward pass differs. A surrogate is one function of the distance
+to the threshold ``x = v - theta`` in plain arithmetic, shared by the reference and the fused kernel, like the sharing
+rules of LFP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Base class of surrogate derivatives. Override :meth:`derivative` (a static method) to make your own.
+
+    Parameters
+    ----------
+    slope : float
+        Steepness of the surrogate.
+    attach_reset : bool
+        Whether the gradient also flows through the reset (most libraries detach it, and so does the default).
+    """
+
+    slope: float = 2.0
+    attach_reset: bool = False
+
+    @staticmethod
+    def derivative(x: Any, slope: Any) -> Any:
+        """Return the derivative that stands in for that of the step, at ``x = v - theta``."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ATan(Surrogate):
+    """Arctangent: ``slope/2 / (1 + (pi/2 * slope * x)^2)`` (Fang et al. 2021, arXiv 2007.05785; snntorch's default).
+
+    Examples
+    --------
+    >>> ATan.derivative(0.0, 2.0)
+    1.0
+    """
+
+    @staticmethod
+    def derivative(x: Any, slope: Any) -> Any:
+        """Return ``slope/2 / (1 + (pi/2 * slope * x)^2)``."""
+        return slope / 2 / (1 + (1.5707963267948966 * slope * x) * (1.5707963267948966 * slope * x))
+
+
+@dataclass(frozen=True)
+class FastSigmoid(Surrogate):
+    """Fast sigmoid: ``1 / (1 + slope*|x|)^2`` (Zenke & Ganguli 2018, SuperSpike, arXiv 1705.11146, eq. 3).
+
+    Examples
+    --------
+    >>> FastSigmoid.derivative(0.0, 25.0)
+    1.0
+    """
+
+    slope: float = 25.0
+
+    @staticmethod
+    def derivative(x: Any, slope: Any) -> Any:
+        """Return ``1 / (1 + slope*|x|)^2``."""
+        return 1 / ((1 + slope * abs(x)) * (1 + slope * abs(x)))
+
+
+@dataclass(frozen=True)
+class Triangle(Surrogate):
+    """Triangle: ``slope * max(0, 1 - slope*|x|)`` (Esser et al. 2016; Bellec et al. 2018, arXiv 1803.09574).
+
+    Examples
+    --------
+    >>> Triangle.derivative(0.25, 2.0)
+    1.0
+    """
+
+    slope: float = 1.0
+
+    @staticmethod
+    def derivative(x: Any, slope: Any) -> Any:
+        """Return ``slope * max(0, 1 - slope*|x|)``."""
+        return slope * (1 - slope * abs(x)) * (slope * abs(x) < 1)
+
+
+@dataclass(frozen=True)
+class Rectangle(Surrogate):
+    """Rectangle: ``slope`` where ``|x| < 1/(2*slope)``, else 0 (Wu et al. 2018, STBP, arXiv 1706.02609).
+
+    Examples
+    --------
+    >>> Rectangle.derivative(0.6, 1.0)
+    0.0
+    """
+
+    slope: float = 1.0
+
+    @staticmethod
+    def derivative(x: Any, slope: Any) -> Any:
+        """Return ``slope * [slope*|x| < 1/2]``."""
+        return slope * (slope * abs(x) < 0.5)
+
+
+@dataclass(frozen=True)
+class StraightThrough(Surrogate):
+    """Straight-through estimator: the derivative is 1 everywhere (Bengio et al. 2013, arXiv 1308.3432).
+
+    Examples
+    --------
+    >>> StraightThrough.derivative(-3.0, 1.0)
+    1.0
+    """
+
+    slope: float = 1.0
+
+    @staticmethod
+    def derivative(x: Any, slope: Any) -> Any:
+        """Return 1."""
+        return slope / slope + 0 * x

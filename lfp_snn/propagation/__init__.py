@@ -1,0 +1,6 @@
+"""The propagator: which local rule each operation of a network gets, and how feedback reaches the parameters."""
+
+from lfp_snn.propagation.functions import register_function
+from lfp_snn.propagation.lfp import LFP, Attachment, input_relevance, register_module
+
+__all__ = ["LFP", "Attachment", "input_relevance", "register_function", "register_module"]

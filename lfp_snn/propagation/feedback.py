@@ -1,0 +1,76 @@
+r"""From reward density to the feedback of a parameter: :math:`\mathrm{feedback}_W = |W| \cdot \partial\langle g, z\rangle / \partial W`.
+
+The density that autograd brings to a parameter is scaled by the parameter's magnitude before it is accumulated, so it
+behaves like any gradient: it adds up, is clipped, averaged over processes and used by any optimiser.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Scaled(torch.autograd.Function):
+    """Identity on a parameter (or on a modified copy ``value`` of it) that scales what comes back by ``max(|value|, floor)``."""
+
+    @staticmethod
+    def forward(ctx: Any, parameter: Tensor, value: Tensor, floor: float, keep: bool) -> Tensor:
+        """Return ``value``."""
+        ctx.save_for_backward(value)
+        ctx.floor, ctx.owner = floor, parameter if keep else None
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        """Scale the density, and leave the feedback on the parameter."""
+        (value,) = ctx.saved_tensors
+        scale = value.abs()
+        scaled = g * (scale.clamp_(min=ctx.floor) if ctx.floor else scale)
+        if ctx.owner is not None:
+            _add_feedback(ctx.owner, -scaled)
+        return scaled, None, None, None
+
+
+def _add_feedback(parameter: Any, feedback: Tensor) -> None:
+    """Add to ``parameter.feedback`` (several uses of a parameter in one backward pass add up)."""
+    before = getattr(parameter, "feedback", None)
+    parameter.feedback = feedback if before is None else before + feedback
+
+
+class Scaler:
+    """Scales the parameters that one forward pass meets.
+
+    Parameters
+    ----------
+    floor : float
+        Smallest magnitude used for scaling. 0 is the reference's behaviour; above, parameters that are 0 can move.
+    keep : bool
+        Whether to leave the feedback of each backward pass in ``parameter.feedback``.
+    """
+
+    def __init__(self, floor: float = 0.0, keep: bool = True) -> None:
+        self.floor, self.keep = floor, keep
+        self._scaled: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, parameter: Tensor) -> Tensor:
+        """Return a stand-in for ``parameter`` that has its values; what comes back to it is scaled."""
+        if not parameter.requires_grad:
+            return parameter
+        known = self._scaled.get(id(parameter))
+        if known is None:
+            known = self._scaled[id(parameter)] = (parameter, self.modified(parameter, parameter.detach()))
+        return known[1]
+
+    def __contains__(self, stand_in: Tensor) -> bool:
+        """Whether a tensor is a stand-in made here."""
+        return any(stand_in is known for _, known in self._scaled.values())
+
+    def modified(self, parameter: Tensor, value: Tensor) -> Tensor:
+        """Return a stand-in with the values ``value``, a function of the parameter with the same signs."""
+        if not parameter.requires_grad:
+            return value
+        if self.keep and isinstance(parameter, nn.Parameter):
+            parameter.feedback = None  # type: ignore[attr-defined]
+        return Scaled.apply(parameter, value, self.floor, self.keep)  # type: ignore[no-untyped-call, no-any-return]

@@ -1,0 +1,233 @@
+"""The propagator: Layer-wise Feedback Propagation on a model, for a while or for good (arXiv 2308.12053)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lfp_snn.errors import UnknownLayerError, suggest
+from lfp_snn.neurons.ambient import Ambient, RateTerm, surrounded
+from lfp_snn.propagation.density import HandThrough
+from lfp_snn.propagation.feedback import Scaler
+from lfp_snn.propagation.mode import Pass
+from lfp_snn.propagation.readout import receive_reward
+from lfp_snn.rules.layer import Epsilon, Rule
+from lfp_snn.rules.sharing import Reference, Sharing
+
+M = TypeVar("M", bound=nn.Module)
+_activations: set[type[nn.Module]] = set()
+
+
+def register_module(module_type: type[nn.Module]) -> None:
+    """Declare a module type without parameters to be an activation: it hands its reward through as a whole.
+
+    For modules whose ``forward`` LFP cannot read, such as a step function made of comparisons. Input and output must have
+    the same shape.
+
+    Examples
+    --------
+    >>> class Gate(nn.Module):
+    ...     def forward(self, z):
+    ...         return (z > 0.5).float()
+    >>> register_module(Gate)
+    """
+    _activations.add(module_type)
+
+
+class Attachment:
+    """LFP attached to a model; :meth:`remove` takes it off again."""
+
+    def __init__(self, remove: Callable[[], None]) -> None:
+        self._remove: Callable[[], None] | None = remove
+
+    def remove(self) -> None:
+        """Take LFP off the model. Calling it again does nothing."""
+        if self._remove is not None:
+            self._remove()
+            self._remove = None
+
+
+class LFP:
+    r"""Layer-wise Feedback Propagation.
+
+    Inside, a model's forward pass computes what it always computes; its backward pass shares the reward that a
+    :mod:`reward <lfp_snn.rewards>` gives to the output among all layers, steps and connections, and leaves
+    ``-feedback`` in each ``parameter.grad``, with
+
+    .. math:: \mathrm{feedback}_W = |W| \cdot g_\mathrm{out} x^\top
+
+    (so that descending along ``grad`` climbs in reward) and the feedback itself in ``parameter.feedback``.
+
+    Parameters
+    ----------
+    epsilon : float
+        Stabiliser of the default rules.
+    rule : Rule, optional
+        How linear operations share reward; ``Epsilon(epsilon)`` by default.
+    sharing : Sharing, optional
+        How spiking neurons share reward; ``Reference(epsilon)`` by default.
+    rules : mapping, optional
+        Other rules for some modules, by type or by name: ``{nn.Conv2d: Gamma(), "head": ZPlus()}``.
+        Names go before types.
+    scale_floor : float
+        Parameters are scaled by ``max(|w|, scale_floor)``. At 0, the reference's behaviour, a parameter that is 0 (a fresh
+        bias) never moves.
+    homeostasis : RateTerm, optional
+        A term that keeps hidden neurons in a band of firing rates (:class:`lfp_snn.rewards.Homeostasis`).
+    record : bool
+        Whether each neuron keeps the reward of its spikes, ``neuron.relevance`` ``[T, B, ...]``, in the backward pass.
+    keep_feedback : bool
+        Whether to leave the feedback of a backward pass in ``parameter.feedback`` (costs a copy of each parameter).
+
+    Raises
+    ------
+    UnknownLayerError
+        In the forward pass, at a layer or function for which there is no rule.
+
+    Examples
+    --------
+    >>> from lfp_snn import LIF, Sequential, rewards
+    >>> net = Sequential(nn.Linear(4, 3), LIF())
+    >>> reward = rewards.RateCoded()
+    >>> with LFP().context(net):
+    ...     loss = reward(net(torch.rand(2, 4), steps=5), torch.tensor([0, 2]))
+    ...     loss.backward()
+    >>> torch.equal(net[0].weight.grad, -net[0].weight.feedback)
+    True
+    """
+
+    def __init__(
+        self,
+        epsilon: float = 1e-6,
+        rule: Rule | None = None,
+        sharing: Sharing | None = None,
+        rules: Mapping[type[nn.Module] | str, Rule] | None = None,
+        scale_floor: float = 0.0,
+        homeostasis: RateTerm | None = None,
+        record: bool = False,
+        keep_feedback: bool = True,
+    ) -> None:
+        if not epsilon >= 0:
+            raise ValueError(f"epsilon must not be negative, got {epsilon}")
+        if not scale_floor >= 0:
+            raise ValueError(f"scale_floor must not be negative, got {scale_floor}")
+        self.epsilon = epsilon
+        self.rule = rule if rule is not None else Epsilon(epsilon)
+        self.sharing = sharing if sharing is not None else Reference(epsilon)
+        self.rules = dict(rules or {})
+        self.scale_floor, self.homeostasis, self.record = scale_floor, homeostasis, record
+        self.keep_feedback = keep_feedback
+
+    @contextmanager
+    def context(self, model: M) -> Iterator[M]:
+        """Attach LFP to ``model`` inside the ``with`` block, and leave the model as it was, whatever happens."""
+        attachment = self.attach(model)
+        try:
+            yield model
+        finally:
+            attachment.remove()
+
+    def attach(self, model: nn.Module) -> Attachment:
+        """Attach LFP to ``model`` until the returned attachment is removed.
+
+        The innermost of several attachments is in force.
+        """
+        names = {id(p): name for name, p in model.named_parameters()}
+        running: list[ExitStack] = []
+        rules = [self.rule]
+
+        def enter(module: nn.Module, args: Any) -> None:
+            stack = ExitStack()
+            if torch.is_grad_enabled():
+                scaler = Scaler(self.scale_floor, self.keep_feedback)
+                stack.enter_context(surrounded(Ambient(self.sharing, scaler, self.homeostasis, self.record)))
+                stack.enter_context(Pass(rules, scaler, names))
+            running.append(stack)
+
+        def leave(module: nn.Module, args: Any, output: Any) -> Any:
+            running.pop().close()
+            return receive_reward(output, self.epsilon) if torch.is_grad_enabled() else output
+
+        handles = [
+            model.register_forward_pre_hook(enter),
+            model.register_forward_hook(leave, always_call=True, prepend=True),
+        ]
+        for module, rule in self._own_rules(model):
+            handles.append(module.register_forward_pre_hook(lambda m, a, rule=rule: rules.append(rule)))
+            handles.append(module.register_forward_hook(lambda m, a, y: _drop(rules), always_call=True))
+        for module in model.modules():
+            if type(module) in _activations:
+                handles += self._as_activation(module)
+
+        def remove() -> None:
+            for handle in handles:
+                handle.remove()
+
+        return Attachment(remove)
+
+    def _as_activation(self, module: nn.Module) -> list[Any]:
+        """Run a module without reward inside, and hand the reward of its output through to its input."""
+        running: list[ExitStack] = []
+
+        def enter(module: nn.Module, args: Any) -> None:
+            stack = ExitStack()
+            stack.enter_context(torch.no_grad())
+            running.append(stack)
+
+        def leave(module: nn.Module, args: Any, output: Any) -> Any:
+            running.pop().close()
+            if output is None or not (torch.is_grad_enabled() and args[0].requires_grad):
+                return output
+            return HandThrough.apply(args[0], output, self.epsilon)  # type: ignore[no-untyped-call]
+
+        return [
+            module.register_forward_pre_hook(enter),
+            module.register_forward_hook(leave, always_call=True),
+        ]
+
+    def _own_rules(self, model: nn.Module) -> Iterator[tuple[nn.Module, Rule]]:
+        """Yield the modules that have a rule of their own."""
+        modules = dict(model.named_modules())
+        for key in self.rules:
+            if isinstance(key, str) and key not in modules:
+                raise UnknownLayerError(suggest(key, filter(None, modules), "module"))
+        for name, module in modules.items():
+            by_type = next((r for t, r in self.rules.items() if isinstance(t, type) and isinstance(module, t)), None)
+            rule = self.rules.get(name, by_type)
+            if rule is not None:
+                yield module, rule
+
+
+def _drop(rules: list[Rule]) -> None:
+    rules.pop()
+
+
+def input_relevance(x: Tensor) -> Tensor:
+    r"""Return the reward that arrived at an input, :math:`R = x\, g`, after a backward pass under LFP.
+
+    ``x`` must have required its gradient before the forward pass. For a static input the reward is summed over time. It
+    is that of the batch's mean reward, so multiply by the batch size for the reward of each sample.
+
+    Raises
+    ------
+    ValueError
+        If nothing arrived.
+
+    Examples
+    --------
+    >>> from lfp_snn import rewards
+    >>> net, x = nn.Linear(4, 3), torch.rand(2, 4, requires_grad=True)
+    >>> with LFP().context(net):
+    ...     rewards.Softmax()(net(x), torch.tensor([0, 2])).backward()
+    >>> input_relevance(x).shape
+    torch.Size([2, 4])
+    """
+    if x.grad is None:
+        raise ValueError(
+            "no reward arrived at this input: call x.requires_grad_() before the forward pass, then backward()"
+        )
+    return -x.detach() * x.grad

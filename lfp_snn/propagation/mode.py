@@ -1,0 +1,239 @@
+"""The propagator at work: one forward pass in which every torch function gets its LFP backward pass.
+
+A ``TorchFunctionMode`` sees each torch call of the pass, whether a module or the user's own ``forward`` makes it, so no
+graph is traced and no module is exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from lfp_snn.errors import UnknownLayerError
+from lfp_snn.propagation import linear
+from lfp_snn.propagation.density import HandThrough, Stabilise
+from lfp_snn.propagation.feedback import Scaler
+from lfp_snn.propagation.functions import Kind, kind_of, name_of
+from lfp_snn.rules.layer import Rule
+
+_PENDING = "_lfp_epsilon"
+"""Marks a tensor that a linear operation made and whose epsilon rule is left to its consumer: activations and neurons
+have a stabiliser of their own, everything else applies :class:`Stabilise` first."""
+
+
+def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _tensors(value)
+
+
+def _replace(value: Any, by: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return by(value)
+    if isinstance(value, tuple | list) and any(isinstance(v, Tensor | tuple | list) for v in value):
+        return type(value)(_replace(v, by) for v in value)
+    return value
+
+
+def settled(x: Tensor) -> Tensor:
+    """Apply the epsilon rule that a linear operation left pending on ``x``, if any."""
+    epsilon = getattr(x, _PENDING, None)
+    return x if epsilon is None else Stabilise.apply(x, epsilon)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def _pending(y: Any, epsilon: float) -> Any:
+    if isinstance(y, Tensor) and y.requires_grad:
+        setattr(y, _PENDING, epsilon)
+    return y
+
+
+class Pass(TorchFunctionMode):
+    """One forward pass under LFP.
+
+    Parameters
+    ----------
+    rules : list of Rule
+        A stack: the rule of the innermost module that has one is the last.
+    scaler : Scaler
+        Makes gradients of parameters into feedback.
+    names : dict
+        Name of each parameter by its ``id``, for error messages.
+    """
+
+    def __init__(self, rules: list[Rule], scaler: Scaler, names: dict[int, str]) -> None:
+        super().__init__()
+        self.rules, self.scaler, self.names = rules, scaler, names
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Give ``func`` its LFP backward pass."""
+        kwargs = kwargs or {}
+        if not torch.is_grad_enabled():
+            return func(*args, **kwargs)
+        kind = kind_of(func)
+        if kind == "unknown":
+            return self._unknown(func, args, kwargs)
+        return getattr(self, f"_{kind}")(func, args, kwargs)
+
+    @property
+    def rule(self) -> Rule:
+        """The rule in force."""
+        return self.rules[-1]
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        return self.scaler(x) if isinstance(x, nn.Parameter) else settled(x)
+
+    def _ready(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Settle what is pending on the inputs and put scaled parameters in their place."""
+        return _replace(args, self._scaled), {k: _replace(v, self._scaled) for k, v in kwargs.items()}
+
+    # One method a kind, in the order of the table in functions.py.
+
+    def _convolution(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        x, weight, bias, *rest = _bound(("input", "weight", "bias"), args, kwargs)
+        options = {k: v for k, v in kwargs.items() if k not in ("input", "weight", "bias")}
+
+        def apply(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+            return func(x, w, b, *rest, **options)  # type: ignore[no-any-return]
+
+        y = linear.under_rule(apply, settled(x), weight, bias, self.rule, self.scaler)
+        return y if self.rule.parts() else _pending(y, self.rule.epsilon)  # type: ignore[no-any-return]
+
+    def _normalisation(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        return _pending(_NORMS[name_of(func)](self, *args, **kwargs), self.rule.epsilon)  # type: ignore[no-any-return]
+
+    def _activation(self, func: Any, args: Any, kwargs: Any) -> Any:
+        z, *rest = _bound(("input",), args, kwargs)
+        options = {k: v for k, v in kwargs.items() if k not in ("input", "inplace")}
+        if not isinstance(z, Tensor) or not z.requires_grad:
+            return func(*args, **kwargs)
+        if isinstance(z, nn.Parameter):
+            z = self.scaler(z)
+        rest, options = self._ready(tuple(rest), options)
+        a = _out_of_place(func)(z.detach(), *rest, **options)
+        return HandThrough.apply(z, a, self.rule.epsilon)  # type: ignore[no-untyped-call]
+
+    def _mixing(self, func: Any, args: Any, kwargs: Any) -> Any:
+        args, kwargs = self._ready(args, kwargs)
+        return _pending(_out_of_place(func)(*args, **kwargs), self.rule.epsilon)
+
+    def _structure(self, func: Any, args: Any, kwargs: Any) -> Any:
+        args, kwargs = self._ready(args, kwargs)
+        return func(*args, **kwargs)
+
+    def _view(self, func: Any, args: Any, kwargs: Any) -> Any:
+        x = args[0] if args else kwargs.get("input")
+        epsilon = getattr(x, _PENDING, None)
+        if epsilon is None:
+            return self._structure(func, args, kwargs)
+        return _pending(func(*args, **kwargs), epsilon)
+
+    def _product(self, func: Any, args: Any, kwargs: Any) -> Any:
+        args, kwargs = self._ready(args, kwargs)
+        signals = [k for k, x in enumerate(args) if isinstance(x, Tensor) and x.requires_grad]
+        func = _out_of_place(func)
+        parameters = [k for k in signals if args[k] in self.scaler]
+        if len(signals) < 2 or parameters:
+            return func(*args, **kwargs)
+        shares = []
+        for k in signals:
+            others = [x.detach() if j in signals and j != k else x for j, x in enumerate(args)]
+            shares.append(func(*others, **kwargs) / len(signals))
+        return sum(shares[1:], shares[0])
+
+    def _quotient(self, func: Any, args: Any, kwargs: Any) -> Any:
+        args, kwargs = self._ready(args, kwargs)
+        return _out_of_place(func)(args[0], *_replace(tuple(args[1:]), Tensor.detach), **_replace_values(kwargs))
+
+    def _unknown(self, func: Any, args: Any, kwargs: Any) -> Any:
+        inputs = list(_tensors([*args, *kwargs.values()]))
+        parameters = [x for x in inputs if isinstance(x, nn.Parameter) and x.requires_grad]
+        name = torch.overrides.resolve_name(func) or name_of(func)
+        advice = (
+            "say how it shares reward with lfp_snn.register_function or, for a whole module, lfp_snn.register_module"
+        )
+        if parameters:
+            owner = self.names.get(id(parameters[0]), "a parameter outside the model")
+            raise UnknownLayerError(f"LFP has no rule for {name}, which uses {owner!r}: {advice}")
+        result = func(*args, **kwargs)
+        carries = any(y.requires_grad and y.is_floating_point() for y in _tensors([result]))
+        if carries and any(x.requires_grad for x in inputs):
+            raise UnknownLayerError(f"LFP does not know how {name} shares its reward among its inputs: {advice}")
+        return result
+
+
+def _replace_values(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {k: _replace(v, Tensor.detach) for k, v in kwargs.items()}
+
+
+def _bound(names: tuple[str, ...], args: Any, kwargs: Any) -> list[Any]:
+    """Return the first arguments by position or by name, ``None`` where absent, then the other positional ones."""
+    return [*(args[k] if k < len(args) else kwargs.get(name) for k, name in enumerate(names)), *args[len(names) :]]
+
+
+def _out_of_place(func: Any) -> Any:
+    """Return the function that computes what an in-place one does, and leaves its input alone."""
+    plain = getattr(func, "__name__", "")
+    if plain.startswith("__i") and plain.endswith("__"):
+        return getattr(Tensor, "__" + plain[3:])
+    if plain.endswith("_") and not plain.endswith("__"):
+        return next(getattr(owner, plain[:-1]) for owner in (torch, F, Tensor) if hasattr(owner, plain[:-1]))
+    return func
+
+
+def _layer_norm(
+    lfp: Pass,
+    input: Tensor,
+    shape: Any,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    *_: Any,
+) -> Tensor:
+    return linear.layer_norm(settled(input), shape, weight, bias, eps, lfp.scaler)
+
+
+def _rms_norm(lfp: Pass, input: Tensor, shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+    return linear.rms_norm(settled(input), shape, weight, eps, lfp.scaler)
+
+
+def _group_norm(
+    lfp: Pass,
+    input: Tensor,
+    groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    *_: Any,
+) -> Tensor:
+    return linear.group_norm(settled(input), groups, weight, bias, eps, lfp.scaler)
+
+
+def _instance_norm(
+    lfp: Pass,
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    if not use_input_stats or running_mean is not None:
+        raise UnknownLayerError("LFP handles instance normalisation without running statistics only")
+    return linear.group_norm(settled(input), input.shape[1], weight, bias, eps, lfp.scaler)
+
+
+_NORMS: dict[str, Callable[..., Tensor]] = {
+    "layer_norm": _layer_norm,
+    "rms_norm": _rms_norm,
+    "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
+}

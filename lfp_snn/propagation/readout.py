@@ -1,0 +1,55 @@
+"""The network's output, where the reward enters.
+
+A reward is given for an output, not for a density. Where the output is a value (logits, a membrane), it is divided by that
+value. Where it is spikes, the neuron takes the reward as it is, so that a silent output neuron can be told to fire.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from lfp_snn.neurons.scan import Backward
+from lfp_snn.propagation.density import FromReward
+
+# Autograd nodes that only move the elements of their inputs.
+_MOVES = (
+    "View UnsafeView ReshapeAlias Transpose T Permute Stack Cat Select Slice Unsqueeze Squeeze Unbind Clone Alias Reshape "
+    "Movedim Split Unflatten"
+).split()
+
+
+def spiking_sources(output: Tensor) -> list[Backward] | None:
+    """Return the scans whose spikes an output consists of, or ``None`` if it holds anything but spikes."""
+    found: list[Backward] = []
+    waiting, seen = [output.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        how = getattr(node, "backward_", None)
+        if isinstance(how, Backward):
+            found.append(how)
+        elif any(node.name().startswith(move) for move in _MOVES):
+            waiting.extend(following for following, _ in node.next_functions)
+        else:
+            return None
+    return found or None
+
+
+def receive_reward(outputs: Any, epsilon: float) -> Any:
+    """Make the first tensor among the outputs the place where reward enters, and return the outputs."""
+    leaves, spec = pytree.tree_flatten(outputs)
+    for k, leaf in enumerate(leaves):
+        if isinstance(leaf, Tensor) and leaf.requires_grad:
+            sources = spiking_sources(leaf)
+            if sources is None:
+                leaves[k] = FromReward.apply(leaf, epsilon)  # type: ignore[no-untyped-call]
+            else:
+                for how in sources:
+                    how.readout = True
+            break
+    return pytree.tree_unflatten(leaves, spec)

@@ -1,0 +1,165 @@
+r"""How a linear operation shares reward among its inputs: the rules of layer-wise relevance propagation.
+
+For an operation :math:`z_j = \sum_i x_i w_{ij} + b_j` that holds reward :math:`R_j`, every rule has the form
+
+.. math:: R_i = \sum_j \sum_k c_k \frac{x_i^{(k)} w_{ij}^{(k)}}{z_j^{(k)} + \epsilon\,\mathrm{sign}} R_j
+
+a sum over parts :math:`k` of a coefficient :math:`c_k` and a modified operation :math:`z^{(k)}`. The epsilon rule has a
+single part, the operation itself, and costs nothing but one factor at the output; the others run modified copies.
+The names and formulas are those of zennit and of Montavon et al. 2019 (doi 10.1007/978-3-030-28954-6_10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+Change = Callable[[Tensor], Tensor]
+
+
+def same(x: Tensor) -> Tensor:
+    """Return ``x``."""
+    return x
+
+
+def positive(x: Tensor) -> Tensor:
+    """Return the positive part of ``x``."""
+    return x.clamp(min=0)
+
+
+def negative(x: Tensor) -> Tensor:
+    """Return the negative part of ``x``."""
+    return x.clamp(max=0)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One modified copy of the operation: what is done to input, weight and bias (``None``: no bias)."""
+
+    input: Change
+    weight: Change
+    bias: Change | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A sum of modified copies that receives ``coefficient`` times the reward, where the output has the given sign."""
+
+    coefficient: float
+    terms: tuple[Term, ...]
+    where: Literal["all", "positive", "negative"] = "all"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Base class of the layer rules.
+
+    Parameters
+    ----------
+    epsilon : float
+        Stabiliser of the denominators, added with their sign.
+    """
+
+    epsilon: float = 1e-6
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the modified operations among which the reward is shared; empty for the operation as it is."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Epsilon(Rule):
+    """The epsilon rule: in proportion to ``x*w``, with a stabiliser that keeps a little of the reward.
+
+    Examples
+    --------
+    >>> Epsilon(1e-3).parts()
+    ()
+    """
+
+
+@dataclass(frozen=True)
+class Zero(Rule):
+    """The zero rule (LRP-0): in proportion to ``x*w``, no stabiliser; outputs that are exactly 0 pass nothing on.
+
+    Examples
+    --------
+    >>> Zero().epsilon
+    0.0
+    """
+
+    epsilon: float = 0.0
+
+
+@dataclass(frozen=True)
+class Gamma(Rule):
+    """The gamma rule: favours contributions of the output's own sign by ``1 + gamma``.
+
+    Examples
+    --------
+    >>> [part.where for part in Gamma(gamma=0.25).parts()]
+    ['positive', 'negative']
+    """
+
+    gamma: float = 0.25
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return one part for positive and one for negative outputs (Andéol et al. 2021's form for signed inputs)."""
+
+        def up(w: Tensor) -> Tensor:
+            return w + self.gamma * positive(w)
+
+        def down(w: Tensor) -> Tensor:
+            return w + self.gamma * negative(w)
+
+        return (
+            Part(1.0, (Term(positive, up, up), Term(negative, down, None)), "positive"),
+            Part(1.0, (Term(positive, down, down), Term(negative, up, None)), "negative"),
+        )
+
+
+@dataclass(frozen=True)
+class AlphaBeta(Rule):
+    """The alpha-beta rule: ``alpha`` times the positive minus ``beta`` times the negative contributions; alpha - beta = 1.
+
+    Raises
+    ------
+    ValueError
+        If ``alpha - beta`` is not 1 or one of them is negative.
+
+    Examples
+    --------
+    >>> [part.coefficient for part in AlphaBeta(alpha=2.0, beta=1.0).parts()]
+    [2.0, -1.0]
+    """
+
+    alpha: float = 2.0
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the coefficients."""
+        if self.alpha < 0 or self.beta < 0 or abs(self.alpha - self.beta - 1.0) > 1e-9:
+            raise ValueError(f"alpha-beta needs alpha, beta >= 0 and alpha - beta = 1, got {self.alpha}, {self.beta}")
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the positive and the negative contributions."""
+        plus = Part(self.alpha, (Term(positive, positive, positive), Term(negative, negative, None)))
+        minus = Part(-self.beta, (Term(positive, negative, negative), Term(negative, positive, None)))
+        return (plus, minus) if self.beta else (plus,)
+
+
+@dataclass(frozen=True)
+class ZPlus(AlphaBeta):
+    """The z-plus rule: positive contributions only (alpha = 1, beta = 0).
+
+    Examples
+    --------
+    >>> len(ZPlus().parts())
+    1
+    """
+
+    alpha: float = 1.0
+    beta: float = 0.0
