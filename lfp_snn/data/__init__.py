@@ -6,6 +6,7 @@ from lfp_snn.data.augment import Augment
 from lfp_snn.data.batch import Batch
 from lfp_snn.data.binning import Binning, ByCount, ByEvents, ByWindow, bin_events
 from lfp_snn.data.cache import cache_folder
+from lfp_snn.data.encoders import ENCODERS, Constant, Delta, Latency, Rate, delta
 from lfp_snn.data.event_dataset import EventDataset, EventOptions, event_splits
 from lfp_snn.data.events import (
     EVENT_DTYPE,
@@ -18,11 +19,15 @@ from lfp_snn.data.events import (
     make_events,
 )
 from lfp_snn.data.frames import FrameDataset
+from lfp_snn.data.idx import read_idx
 from lfp_snn.data.loader import EpochSampler, loader, set_epoch
 from lfp_snn.data.root import data_root, missing
+from lfp_snn.data.simulate import EventCamera, record_image, record_images, saccades, simulate_events
 from lfp_snn.data.splits import REGISTRY, BatchDataset, Splits, builder_options, load, stratified_split
+from lfp_snn.data.static import ImageDataset, ImageOptions
 
 __all__ = [
+    "ENCODERS",
     "EVENT_DTYPE",
     "REGISTRY",
     "Augment",
@@ -32,12 +37,19 @@ __all__ = [
     "ByCount",
     "ByEvents",
     "ByWindow",
+    "Constant",
+    "Delta",
     "EpochSampler",
+    "EventCamera",
     "EventDataset",
     "EventOptions",
     "EventSource",
     "Events",
     "FrameDataset",
+    "ImageDataset",
+    "ImageOptions",
+    "Latency",
+    "Rate",
     "Recordings",
     "SensorSize",
     "Splits",
@@ -47,11 +59,17 @@ __all__ = [
     "check_events",
     "check_sensor_size",
     "data_root",
+    "delta",
     "event_splits",
     "load",
     "loader",
     "make_events",
     "missing",
+    "read_idx",
+    "record_image",
+    "record_images",
+    "saccades",
     "set_epoch",
+    "simulate_events",
     "stratified_split",
 ]

@@ -270,17 +270,17 @@ def bin_recordings(
             f"{n_steps:,} steps of {batch} recordings of {cells:,} cells do not fit into memory: "
             "set max_steps, choose longer steps, or look for wrong time stamps"
         )
-    out = torch.empty((n_steps, batch, cells), dtype=dtype)
+    # NumPy asks the kernel for huge pages, torch does not: filling a new array of 24 MB takes a quarter of the time.
+    array = np.empty((n_steps, batch, cells), np.uint8 if dtype == torch.uint8 else np.float32)
     columns = np.arange(sensor_size[0], dtype=np.int64) // group
     rows = np.arange(sensor_size[1], dtype=np.int64) // group * (columns[-1] + 1)
     polarity = cells // 2 if sensor_size[2] == 2 else 0
     limit = 1 if binning.binary else 255 if dtype == torch.uint8 else 2**24
-    array = out.numpy()
     if drawn is None:
         _count(events, cuts, isinstance(binning, ByEvents), columns, rows, polarity, limit, array)
     else:
         _count_augmented(events, cuts, drawn, isinstance(binning, ByEvents), columns, rows, polarity, limit, array)
-    return out.view(n_steps, batch, *shape), cuts.steps
+    return torch.from_numpy(array).view(n_steps, batch, *shape), cuts.steps
 
 
 def bin_events(events: Events, sensor_size: Sequence[int], binning: Binning, *, group: int = 1) -> Tensor:
@@ -347,8 +347,9 @@ def _count_augmented(
     events: Any, cuts: Any, drawn: Any, by_events: bool, columns: Any, rows: Any, polarity: int, limit: int, out: Any
 ) -> None:
     """As `_count`, with each event moved, delayed or lost as was drawn; what leaves the sensor or the time is lost."""
-    out[:] = 0
     for b in range(out.shape[1]):
+        for k in range(out.shape[0]):
+            out[k, b, :] = 0
         m, start, origin, width = drawn.matrix[b], cuts.start[b], cuts.origin[b], cuts.width[b]
         for i in range(start, cuts.stop[b]):
             e = events[i]

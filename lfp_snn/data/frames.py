@@ -117,16 +117,20 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         start = self.offsets[chosen]
         steps = self.offsets[chosen + 1] - start
         n_steps, cells = int(steps.max(initial=1)), int(np.prod(self.shape))
-        x = torch.empty((n_steps, len(chosen), cells))
-        _unpack(self.frames, self.packed, start, steps, x.numpy())
+        x = np.empty((n_steps, len(chosen), cells), np.float32)
+        _unpack(self.frames, self.packed, start, steps, x)
         if self.augment is not None:
             planes, height, width = self.shape if len(self.shape) == 3 else (1, 1, self.shape[0])
             size: SensorSize = (width, height, planes)
             drawn = draw(self.augment, size, self.seed, self._epoch, chosen)
-            source, x = x, torch.zeros_like(x)
-            _move(source.numpy(), steps, width, height, drawn, x.numpy())
+            source, x = x, np.zeros_like(x)
+            _move(source, steps, width, height, drawn, x)
         lengths = None if self._fixed else torch.from_numpy(steps.copy())
-        return Batch(x.view(n_steps, len(chosen), *self.shape), torch.from_numpy(self._all_labels[chosen]), lengths)
+        return Batch(
+            torch.from_numpy(x).view(n_steps, len(chosen), *self.shape),
+            torch.from_numpy(self._all_labels[chosen]),
+            lengths,
+        )
 
 
 @numba.njit(cache=True, nogil=True)
