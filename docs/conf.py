@@ -24,7 +24,7 @@ extensions = [
 html_theme = "furo"
 html_title = "lfp-snn"
 default_role = "py:obj"
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "api/modules.rst"]
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
