@@ -83,7 +83,7 @@ class TimeModule(nn.Module):
 
     def _check_finite(self, v: Tensor) -> None:
         """Raise if NaN or infinity entered: the membrane keeps it to the last step, so one step is enough to look at."""
-        if v.device.type == "cpu" and not math.isfinite(float(v.sum())):
+        if v.device.type == "cpu" and not math.isfinite(float(v.detach().sum())):
             raise ValueError(
                 f"the membrane of {type(self).__name__} holds NaN or infinity: look for it in the input and in the weights"
             )

@@ -1,0 +1,39 @@
+"""Ready-made networks, all built from the public parts."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from lfp_snn.models.calibrate import calibrate
+from lfp_snn.models.parts import NEURONS
+from lfp_snn.models.spiking import deep_snn, lif_cnn, lif_mlp, recurrent_snn, residual_snn
+from lfp_snn.models.static import ResidualBlock, lenet, mlp, resnet, vgg
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "lif-mlp": lif_mlp,
+    "lif-cnn": lif_cnn,
+    "deep-snn": deep_snn,
+    "residual-snn": residual_snn,
+    "recurrent-snn": recurrent_snn,
+    "mlp": mlp,
+    "lenet": lenet,
+    "vgg": vgg,
+    "resnet": resnet,
+}
+"""The networks by the names that configurations use: ``builder(input_shape, classes, **options)``."""
+
+__all__ = [
+    "MODELS",
+    "NEURONS",
+    "ResidualBlock",
+    "calibrate",
+    "deep_snn",
+    "lenet",
+    "lif_cnn",
+    "lif_mlp",
+    "mlp",
+    "recurrent_snn",
+    "residual_snn",
+    "resnet",
+    "vgg",
+]

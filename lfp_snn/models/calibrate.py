@@ -1,0 +1,86 @@
+"""Scale fresh weights until the neurons of a network fire at a wished rate.
+
+A hidden neuron that is silent gets no reward, ever, so training must not start from silence; sparse events through
+weights made for dense inputs do just that. Layer by layer, from the input on, the weights in front of each neuron are
+scaled such that it fires at the wished mean rate on a batch of data (in the spirit of LSUV, Mishkin & Matas 2016,
+arXiv 1511.06422).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lfp_snn.containers import Residual, Sequential, advance
+from lfp_snn.neurons import SpikingNeuron
+
+
+def calibrate(net: Sequential, x: Tensor, rate: float = 0.1, *, steps: int | None = None, halvings: int = 14) -> None:
+    """Scale the weights of ``net`` in place until each spiking layer fires at ``rate`` on ``x``.
+
+    Parameters
+    ----------
+    net : Sequential
+        A network; layers directly in front of a neuron are scaled.
+    x : Tensor
+        A batch, ``[T, B, ...]``, or static ``[B, ...]`` with ``steps``.
+    rate : float
+        Spikes per neuron and step, in (0, 1).
+    steps : int, optional
+        Time steps of a static input.
+    halvings : int
+        Steps of the search for each layer.
+
+    Raises
+    ------
+    ValueError
+        If the rate is not in (0, 1).
+
+    Examples
+    --------
+    >>> from lfp_snn import LIF
+    >>> net, x = Sequential(nn.Linear(50, 40), LIF()), (torch.rand(10, 8, 50) < 0.05).float()
+    >>> calibrate(net, x, rate=0.1)
+    >>> bool((net(x).mean() - 0.1).abs() < 0.02)
+    True
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"the rate must lie in (0, 1) spikes a step, got {rate}")
+    was_training = net.training
+    net.eval()
+    with torch.no_grad():
+        _walk(net, x, rate, steps, halvings)
+    net.train(was_training)
+
+
+def _walk(net: Sequential, x: Tensor, rate: float, steps: int | None, halvings: int) -> tuple[Tensor, int | None]:
+    """Calibrate one chain on its input and return its output."""
+    weighted: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | None = None
+    for module in net:
+        if isinstance(module, SpikingNeuron) and weighted is not None:
+            factor = _factor(module, x, rate, steps, halvings)
+            weighted.weight.mul_(factor)
+            if weighted.bias is not None:
+                weighted.bias.mul_(factor)
+            x = x * factor
+        if isinstance(module, Sequential):
+            x, steps = _walk(module, x, rate, steps, halvings)
+            continue
+        if isinstance(module, Residual):
+            for path in (module.body, module.shortcut):
+                if isinstance(path, Sequential):
+                    _walk(path, x, rate, steps, halvings)
+        x, _, steps = advance(module, x, None, steps)
+        # Only what is directly in front of a neuron is scaled: after a normalisation there would be nothing to gain.
+        weighted = module if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) else None
+    return x, steps
+
+
+def _factor(neuron: SpikingNeuron, current: Tensor, rate: float, steps: int | None, halvings: int) -> float:
+    """Return the factor on its current that makes a neuron fire at ``rate``, by bisection of its logarithm."""
+    low, high = -6.0, 6.0
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        spikes, _ = neuron(current * 10**middle, steps=steps)
+        low, high = (middle, high) if float(spikes.mean()) < rate else (low, middle)
+    return float(10 ** ((low + high) / 2))
