@@ -25,6 +25,11 @@ MAX_CELLS = 2**33
 """A batch larger than this (32 GiB of float32) is taken for an error in the time stamps."""
 
 
+def _flag(name: str, value: bool) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be true or false, got {value!r}")
+
+
 def _positive(name: str, value: int | None) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
@@ -57,6 +62,7 @@ class ByCount:
     def __post_init__(self) -> None:
         """Check the values."""
         _positive("n_bins", self.n_bins)
+        _flag("binary", self.binary)
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ class ByWindow:
         """Check the values."""
         _positive("window_us", self.window_us)
         _positive("max_steps", self.max_steps)
+        _flag("binary", self.binary)
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,7 @@ class ByEvents:
         """Check the values."""
         _positive("n_events", self.n_events)
         _positive("max_steps", self.max_steps)
+        _flag("binary", self.binary)
 
 
 Binning: TypeAlias = ByCount | ByWindow | ByEvents

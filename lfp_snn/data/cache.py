@@ -18,7 +18,7 @@ import tempfile
 import types
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -137,7 +137,7 @@ def _write(file: IO[bytes], key: str, build: Callable[[Write], None]) -> None:
         entry = index[name]
         if entry["shape"][1:] != list(data.shape[1:]) or entry["dtype"] != dtype:
             raise ValueError(f"array {name!r} is appended to with another shape or dtype")
-        raw = data.view(np.uint8).reshape(-1) if data.size else np.empty(0, np.uint8)
+        raw = data.reshape(-1).view(np.uint8)
         file.write(raw.data)
         entry["shape"][0] += len(data)
         entry["crc"] = zlib.crc32(raw.data, entry["crc"])
@@ -211,14 +211,15 @@ def describe_files(files: Iterable[Path]) -> list[list[Any]]:
 
 
 def describe(thing: Any) -> Any:
-    """Describe a configured object (a transform, a binning) for a key: what it is, its settings, its code.
+    """Describe a configured object (a transform, a binning, a reader) for a key: what it is, its settings, its code.
 
     Parameters
     ----------
     thing : object
-        A number, a string, a container, an array, a dataclass, a function (with its closure and defaults), a
-        ``functools.partial`` or any object: then its class and attributes count, and the code of its ``__call__``.
-        For things of an installed package the package's version counts too. Global variables are not seen.
+        A number, a string, a list, tuple, set or dict, an array, a dataclass, a function (with its closure and
+        defaults), a ``functools.partial`` or any object: then its class and attributes count, and the code of its
+        ``__call__``; or, if it has one, what its ``cache_key()`` returns. For things of an installed package the
+        package's version counts too. Global variables are not seen.
 
     Returns
     -------
@@ -228,7 +229,7 @@ def describe(thing: Any) -> Any:
     Raises
     ------
     ConfigError
-        If nothing is known of the object but its address.
+        If nothing is known of the object but its address, or it contains itself.
 
     Examples
     --------
@@ -236,17 +237,28 @@ def describe(thing: Any) -> Any:
     >>> describe(ByCount(20)) == describe(ByCount(20)), describe(ByCount(20)) == describe(ByCount(10))
     (True, False)
     """
+    return _describe(thing, ())
+
+
+def _describe(thing: Any, inside: tuple[int, ...]) -> Any:
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
+    if id(thing) in inside:
+        raise ConfigError(f"the cache cannot describe {thing!r}, which contains itself: pass cache=False")
+    inside = (*inside, id(thing))
+
+    def describe(part: Any) -> Any:
+        return _describe(part, inside)
+
     if isinstance(thing, np.generic):
         return [str(thing.dtype), thing.item()]
-    if isinstance(thing, bytes | Path | complex):
+    if isinstance(thing, bytes | Path | complex | range | np.dtype):
         return repr(thing)
     if isinstance(thing, np.ndarray):
         return [str(thing.dtype), list(thing.shape), hashlib.sha256(np.ascontiguousarray(thing).tobytes()).hexdigest()]
-    if isinstance(thing, Mapping):
+    if isinstance(thing, dict):
         return [[describe(k), describe(v)] for k, v in sorted(thing.items(), key=lambda item: repr(item[0]))]
-    if isinstance(thing, Sequence):
+    if isinstance(thing, list | tuple):
         return [describe(item) for item in thing]
     if isinstance(thing, set | frozenset):
         return sorted((describe(item) for item in thing), key=repr)
@@ -267,6 +279,8 @@ def describe(thing: Any) -> Any:
         ]
     if isinstance(thing, types.BuiltinFunctionType | np.ufunc):
         return ["builtin", getattr(thing, "__module__", None), thing.__name__]
+    if hasattr(thing, "cache_key"):
+        return [_qualified(type(thing)), describe(thing.cache_key())]
     settings: Any
     if dataclasses.is_dataclass(thing):
         settings = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,8 +49,6 @@ class EventDataset(Dataset[tuple[Tensor, int]]):
         from (seed, epoch, index) for them, and restored.
     seed : int
         Of both.
-    indices : ndarray, optional
-        Only these recordings.
 
     Raises
     ------
@@ -79,23 +78,27 @@ class EventDataset(Dataset[tuple[Tensor, int]]):
         augment: Augment | None = None,
         random_transforms: Sequence[EventTransform] = (),
         seed: int = 0,
-        indices: NDArray[np.int64] | None = None,
     ) -> None:
         EventSource(recordings, labels)  # checks that the labels fit
+        if not isinstance(binning, ByCount | ByWindow | ByEvents):
+            raise ConfigError(f"binning must be ByCount, ByWindow or ByEvents, got {binning!r}")
         self.sensor_size: SensorSize = check_sensor_size(sensor_size)
         if isinstance(group, bool) or not isinstance(group, int) or group < 1:
             raise ConfigError(f"group must be a whole number of at least 1, got {group!r}")
-        if augment is not None and augment.changes_time and isinstance(binning, ByEvents):
-            raise ConfigError("time_jitter_us and time_stretch need steps of time, not of a number of events")
-        if isinstance(recordings, Recordings) and indices is None:
+        if isinstance(recordings, Recordings):
             _check_all(recordings, self.sensor_size)
-        self.recordings, self.binning, self.group = recordings, binning, group
-        self.augment, self.random_transforms, self.seed = augment, tuple(random_transforms), seed
+        self.recordings, self.binning, self.group, self.seed = recordings, binning, group, seed
         self.shape = event_shape(self.sensor_size, group)
-        self.indices = np.arange(len(labels)) if indices is None else np.asarray(indices)
-        self._all_labels = np.asarray(labels, np.int64)
-        self.labels: NDArray[np.int64] = self._all_labels[self.indices]
+        self.indices: NDArray[np.int64] = np.arange(len(labels))
+        self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
+        self._all_labels = self.labels
         self._epoch = 0
+        self._set_changes(augment, random_transforms)
+
+    def _set_changes(self, augment: Augment | None, random_transforms: Sequence[EventTransform]) -> None:
+        if augment is not None and augment.changes_time and isinstance(self.binning, ByEvents):
+            raise ConfigError("time_jitter_us and time_stretch need steps of time, not of a number of events")
+        self.augment, self.random_transforms = augment, tuple(random_transforms)
 
     def __len__(self) -> int:
         """Return the number of recordings."""
@@ -117,10 +120,10 @@ class EventDataset(Dataset[tuple[Tensor, int]]):
         random_transforms: Sequence[EventTransform] = (),
     ) -> EventDataset:
         """Select some of the recordings, by their place in this data set, with another augmentation."""
-        return EventDataset(
-            self.recordings, self._all_labels, self.sensor_size, self.binning, group=self.group, augment=augment,
-            random_transforms=random_transforms, seed=self.seed, indices=self.indices[indices],
-        )  # fmt: skip
+        part = copy.copy(self)
+        part.indices, part.labels = self.indices[indices], self.labels[indices]
+        part._set_changes(augment, random_transforms)
+        return part
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return one recording [T, ...] and its label."""
@@ -298,6 +301,14 @@ class EventOptions(TypedDict, total=False):
     """Folder of that cache."""
 
 
+def _describable(recordings: Sequence[Events]) -> bool:
+    try:
+        describe(recordings)
+    except ConfigError:
+        return False
+    return True
+
+
 def choose_binning(options: EventOptions, default: Binning) -> Binning:
     """Binning that the options ask for.
 
@@ -408,7 +419,8 @@ def event_splits(
         keep = chosen.get("cache")
         if keep is None:
             on_events = label == "train" and (random_transforms or (augment is not None and augment.changes_time))
-            keep = bool(transforms or not in_memory) and bool(part.files) and not on_events
+            keep = bool(transforms) if in_memory else bool(part.files) and _describable(recordings)
+            keep = keep and not on_events
         if transforms:
             recordings = Transformed(recordings, transforms)
             if in_memory and not keep:
@@ -416,7 +428,12 @@ def event_splits(
         data = EventDataset(recordings, part.labels, sensor_size, binning, group=chosen.get("group", 1), seed=seed)
         if not keep:
             return data
-        key = {"data": name, "files": describe_files(part.files), "transforms": describe(list(transforms))}
+        key = {
+            "data": name,
+            "files": [] if in_memory else describe_files(part.files),
+            "recordings": describe(part.recordings),
+            "transforms": describe(list(transforms)),
+        }
         return data.frames(key, name=f"{name}-{label}", folder=chosen.get("cache_dir"))
 
     training = dataset(train, "train")

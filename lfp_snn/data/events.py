@@ -16,6 +16,7 @@ A sensor's size is ``(W, H, P)``: width, height and the number of polarities. 70
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -258,6 +259,12 @@ class Recordings(Sequence[Events]):
         i = range(len(self))[index]  # negative numbers and IndexError as a list has them
         return self.events[self.offsets[i] : self.offsets[i + 1]]
 
+    def cache_key(self) -> str:
+        """Hash all events, for `lfp_snn.data.cache.describe`."""
+        h = hashlib.blake2b(np.ascontiguousarray(self.events).view(np.uint8).data, digest_size=16)
+        h.update(np.ascontiguousarray(self.offsets).data)
+        return h.hexdigest()
+
     def take(self, indices: ArrayLike) -> Recordings:
         """Copy the recordings of these numbers together, in this order."""
         return Recordings.join([self[int(i)] for i in np.asarray(indices)])
@@ -274,7 +281,9 @@ class EventSource:
     labels : ndarray
         Class of each recording, int64 [N].
     files : tuple of Path
-        The files read, for the cache: it is renewed when their size or time of change differs.
+        The files read, for the cache: it is renewed when their size or time of change differs. Recordings that are
+        read on access are cached only if it is known from where, and if `lfp_snn.data.cache.describe` understands
+        the sequence (any plain object whose attributes say what it reads).
     """
 
     recordings: Sequence[Events]

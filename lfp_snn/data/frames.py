@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,8 +40,6 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         move (and get lost) together.
     seed : int
         Of augmentation.
-    indices : array_like, optional
-        Only these recordings.
 
     Raises
     ------
@@ -65,7 +64,6 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         packed: bool = False,
         augment: Augment | None = None,
         seed: int = 0,
-        indices: NDArray[np.int64] | None = None,
     ) -> None:
         self.shape = tuple(shape)
         cells = int(np.prod(self.shape))
@@ -79,15 +77,19 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
             or (np.diff(offsets) < 0).any()
         ):
             raise DataError("offsets must ascend from 0 to the number of frames, one more than there are labels")
-        if augment is not None and augment.changes_time:
-            raise ConfigError("time_jitter_us and time_stretch work on events, not on binned frames: pass cache=False")
-        self.frames, self.offsets, self.packed, self.augment, self.seed = frames, offsets, packed, augment, seed
-        self.indices = np.arange(len(labels)) if indices is None else np.asarray(indices)
-        self._all_labels = np.asarray(labels, np.int64)
-        self.labels: NDArray[np.int64] = self._all_labels[self.indices]
+        self.frames, self.offsets, self.packed, self.seed = frames, offsets, packed, seed
+        self.indices: NDArray[np.int64] = np.arange(len(labels))
+        self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
+        self._all_labels = self.labels
+        self._set_changes(augment)
         steps = np.diff(offsets)
         self._fixed = bool((steps == steps[0]).all()) if len(steps) else True
         self._epoch = 0
+
+    def _set_changes(self, augment: Augment | None) -> None:
+        if augment is not None and augment.changes_time:
+            raise ConfigError("time_jitter_us and time_stretch work on events, not on binned frames: pass cache=False")
+        self.augment = augment
 
     def __len__(self) -> int:
         """Return the number of recordings."""
@@ -99,10 +101,10 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
 
     def subset(self, indices: NDArray[np.int64], *, augment: Augment | None = None) -> FrameDataset:
         """Select some of the recordings, by their place in this data set, with another augmentation."""
-        return FrameDataset(
-            self.frames, self.offsets, self._all_labels, self.shape,
-            packed=self.packed, augment=augment, seed=self.seed, indices=self.indices[indices],
-        )  # fmt: skip
+        part = copy.copy(self)
+        part.indices, part.labels = self.indices[indices], self.labels[indices]
+        part._set_changes(augment)
+        return part
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return one recording [T, ...] and its label."""

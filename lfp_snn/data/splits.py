@@ -122,8 +122,10 @@ def load(
     for option in options:
         if option not in known:
             raise ConfigError(suggest(option, known, f"option of data set {name!r}"))
-    if not 0.0 < val_fraction < 1.0:
-        raise ConfigError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
+    if isinstance(val_fraction, bool) or not isinstance(val_fraction, int | float) or not 0.0 < val_fraction < 1.0:
+        raise ConfigError(f"val_fraction must lie between 0 and 1, got {val_fraction!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"seed must be a whole number of at least 0, got {seed!r}")
     return _builder(name)(data_root(root), val_fraction=val_fraction, seed=seed, **options)
 
 

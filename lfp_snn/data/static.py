@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
 from collections.abc import Mapping, Sequence
@@ -51,8 +52,6 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         Random changes, drawn from (seed, epoch, index); only those of space.
     seed : int
         Of augmentation.
-    indices : ndarray, optional
-        Only these pictures.
 
     Raises
     ------
@@ -79,21 +78,23 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         std: Sequence[float] | None = None,
         augment: Augment | None = None,
         seed: int = 0,
-        indices: NDArray[np.int64] | None = None,
     ) -> None:
         if images.ndim != 4 or images.dtype != np.uint8:
             raise DataError(f"pictures must be uint8 [N, C, H, W], got {images.dtype} {list(images.shape)}")
         if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(images):
             raise DataError(f"{len(images)} pictures need as many labels, got {labels.dtype} {list(labels.shape)}")
-        if augment is not None and (augment.changes_time or augment.drop or augment.jitter):
-            raise ConfigError("drop, jitter, time_jitter_us and time_stretch change events; pictures have none")
-        self.images, self.white, self.mean, self.std = images, white, mean, std
-        self.augment, self.seed = augment, seed
-        self.indices = np.arange(len(images)) if indices is None else np.asarray(indices)
-        self._all_labels = np.asarray(labels, np.int64)
-        self.labels: NDArray[np.int64] = self._all_labels[self.indices]
+        self.images, self.white, self.mean, self.std, self.seed = images, white, mean, std, seed
+        self.indices: NDArray[np.int64] = np.arange(len(images))
+        self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
+        self._all_labels = self.labels
         self.shape = images.shape[1:]
         self._epoch = 0
+        self._set_changes(augment)
+
+    def _set_changes(self, augment: Augment | None) -> None:
+        if augment is not None and (augment.changes_time or augment.drop or augment.jitter):
+            raise ConfigError("drop, jitter, time_jitter_us and time_stretch change events; pictures have none")
+        self.augment = augment
 
     def __len__(self) -> int:
         """Return the number of pictures."""
@@ -105,10 +106,10 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
 
     def subset(self, indices: NDArray[np.int64], *, augment: Augment | None = None) -> ImageDataset:
         """Select some of the pictures, by their place in this data set, with another augmentation."""
-        return ImageDataset(
-            self.images, self._all_labels, white=self.white, mean=self.mean, std=self.std,
-            augment=augment, seed=self.seed, indices=self.indices[indices],
-        )  # fmt: skip
+        part = copy.copy(self)
+        part.indices, part.labels = self.indices[indices], self.labels[indices]
+        part._set_changes(augment)
+        return part
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return one picture [C, H, W] and its label."""
