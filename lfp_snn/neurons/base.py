@@ -59,7 +59,7 @@ class TimeModule(nn.Module):
         if steps is not None:
             if steps < 1:
                 raise ShapeError(f"{name}: steps must be at least 1, got {steps}")
-            x = x[None]
+            x = x.unsqueeze(0)
         if x.dim() < 3:
             want = "[B, features...] with steps=T" if steps is not None else "[T, B, features...]"
             shape = list(x.shape[1:] if steps is not None else x.shape)
@@ -172,7 +172,8 @@ class SpikingNeuron(TimeModule):
         start = Start(*(None if q is None else q.flatten(1) for q in start))  # type: ignore[arg-type]
         own = self._decay("beta"), self._learnt("threshold"), kappa, rho
         if self.recurrent is None:
-            spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)  # type: ignore[no-untyped-call]
+            with torch._C.DisableTorchFunction():  # the scan has its own rule: no function in it is the propagator's
+                spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)  # type: ignore[no-untyped-call]
             i = None
         else:
             size = math.prod(shape[1:])
@@ -182,9 +183,10 @@ class SpikingNeuron(TimeModule):
                     f"but its input has features {list(shape[1:])}"
                 )
             V = around.scale(self.recurrent)
-            spikes, v, a, i = RecurrentScan.apply(  # type: ignore[no-untyped-call]
-                x, V, alpha, *own, start, i, steps, dynamics, backward
-            )
+            with torch._C.DisableTorchFunction():
+                spikes, v, a, i = RecurrentScan.apply(  # type: ignore[no-untyped-call]
+                    x, V, alpha, *own, start, i, steps, dynamics, backward
+                )
         self._check_finite(v)
         return spikes, Rest(v.reshape(shape), None if a is None else a.reshape(shape), i)
 

@@ -26,8 +26,10 @@ class Scaled(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> Any:
         """Scale the density, and leave the feedback on the parameter."""
         (value,) = ctx.saved_tensors
-        scale = value.abs()
-        scaled = g * (scale.clamp_(min=ctx.floor) if ctx.floor else scale)
+        scaled = value.abs()
+        if ctx.floor:
+            scaled.clamp_(min=ctx.floor)
+        scaled.mul_(g)
         if ctx.owner is not None:
             _add_feedback(ctx.owner, -scaled)
         return scaled, None, None, None

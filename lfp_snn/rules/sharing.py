@@ -17,7 +17,8 @@ and a sharing rule is the choice of the denominator :math:`d_t`. It is one funct
 =========  =================================================================================================
 
 written in plain arithmetic (``+ - * /``, ``abs``, comparisons), so that the same definition serves torch tensors in the
-reference kernel and compiled scalars in the fused one.
+reference kernel and compiled scalars in the fused one. (Prefer ``i - w + beta*w`` to ``i - (1 - beta)*w``: a literal number makes
+the compiler calculate in double precision.)
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Reference(Sharing):
     @staticmethod
     def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, v: Any) -> Any:
         """Return :math:`|w| + |i - (1-\\beta) w| + |adapt|`."""
-        return abs(w) + abs(i - (1 - beta) * w) + abs(adapt)
+        return abs(w) + abs(i - w + beta * w) + abs(adapt)
 
 
 @dataclass(frozen=True)
