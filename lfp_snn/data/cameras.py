@@ -7,6 +7,7 @@ sensor's size, and decodes to no more than a real recording could.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +44,32 @@ class Decoded(NamedTuple):
     events: NDArray[Any]
     sensor_size: tuple[int, ...] | None
     format: str
+
+
+def full_size(sensor_size: Sequence[int], path: Path) -> SensorSize:
+    """Check a sensor size that a file states or was given for it; a camera has two polarities unless it says otherwise.
+
+    Parameters
+    ----------
+    sensor_size : (W, H) or (W, H, P)
+        Width, height, number of polarities.
+    path : Path
+        The file, for the error.
+
+    Returns
+    -------
+    tuple of int
+        (W, H, P).
+
+    Raises
+    ------
+    DataError
+        If it is no sensor size.
+    """
+    try:
+        return check_sensor_size((*sensor_size, 2) if len(sensor_size) == 2 else sensor_size)
+    except DataError as e:
+        raise DataError(f"{path}: {e}") from None
 
 
 def _by_faery(path: Path, kind: str, limit: int | None, **options: Any) -> tuple[NDArray[Any], tuple[int, int]]:
@@ -154,7 +181,7 @@ def read_evt(path: Path, given: SensorSize | None, limit: int | None) -> Decoded
     size = header.size or (given[:2] if given else header.generation)
     if size is None:
         raise DataError(f"{path}: the file does not say how large the sensor is; pass sensor_size=(width, height)")
-    size = check_sensor_size((*size, 2))[:2]
+    size = full_size(size, path)[:2]
     events, read_size = _by_faery(path, f"EVT {header.version}", limit, dimensions_fallback=size)
     return Decoded(events, read_size, f"evt{header.version}")
 
@@ -167,7 +194,7 @@ def read_dat(path: Path, given: SensorSize | None, limit: int | None) -> Decoded
     size = header.size or (given[:2] if given else None)
     if size is None:
         raise DataError(f"{path}: the file does not say how large the sensor is; pass sensor_size=(width, height)")
-    size = check_sensor_size((*size, 2))[:2]
+    size = full_size(size, path)[:2]
     return Decoded(*_by_faery(path, "DAT", limit, dimensions_fallback=size), "dat")
 
 

@@ -28,7 +28,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lfp_snn.data.cameras import Decoded, read_aedat4, read_dat, read_es, read_evt, write_camera
+from lfp_snn.data.cameras import Decoded, full_size, read_aedat4, read_dat, read_es, read_evt, write_camera
 from lfp_snn.data.events import Events, SensorSize, check_events, check_sensor_size
 from lfp_snn.data.guard import existing_file, reading
 from lfp_snn.data.hdf5 import SpikeFile
@@ -103,12 +103,11 @@ def read_recording(
     if suffix not in _READERS:
         raise DataError(f"{path}: {suggest(suffix or path.name, _READERS, 'kind of recording')}")
     reader = _READERS[suffix]
-    given = _full_size(sensor_size)
+    given = None if sensor_size is None else full_size(sensor_size, path)
     events, named, kind = _read_hdf5(path, given, index) if reader is None else reader(path, given, max_events)
-    named = _full_size(named)
-    if given is not None and named is not None and given != named:
-        raise DataError(f"{path}: the file says that its sensor size is {named}, but {given} was asked for")
-    size = named or given
+    size = given if named is None else full_size(named, path)
+    if given is not None and given != size:
+        raise DataError(f"{path}: the file says that its sensor size is {size}, but {given} was asked for")
     if size is None:
         raise DataError(f"{path}: the file does not say how large the sensor is; pass sensor_size=(width, height)")
     return Recording(check_events(events[:max_events], size, allow_empty=False, where=str(path)), size, kind)
@@ -147,24 +146,20 @@ def write_recording(path: str | Path, recording: Recording) -> None:
     suffix = path.suffix.lower()
     size = check_sensor_size(recording.sensor_size)
     events = check_events(recording.events, size, allow_empty=False)
-    if suffix == ".npz":
-        with path.open("wb") as file:
-            np.savez_compressed(file, events=events, sensor_size=np.array(size))
-    elif suffix == ".npy":
-        with path.open("wb") as file:
-            np.save(file, events)
-    elif suffix in _CAMERA_FORMATS:
-        write_camera(path, events, size)
-    else:
+    if suffix not in (".npz", ".npy", *_CAMERA_FORMATS):
         known = sorted([".npy", ".npz", *_CAMERA_FORMATS])
         raise ConfigError(f"{suffix!r} cannot be written; these can: {', '.join(known)}")
-
-
-def _full_size(sensor_size: Sequence[int] | None) -> SensorSize | None:
-    """Check a sensor size; a camera has two polarities unless it says otherwise."""
-    if sensor_size is None:
-        return None
-    return check_sensor_size((*sensor_size, 2) if len(sensor_size) == 2 else sensor_size)
+    if suffix in _CAMERA_FORMATS:
+        write_camera(path, events, size)
+        return
+    try:
+        with path.open("wb") as file:
+            if suffix == ".npz":
+                np.savez_compressed(file, events=events, sensor_size=np.array(size))
+            else:
+                np.save(file, events)
+    except OSError as e:
+        raise DataError(f"{path} cannot be written: {e.strerror}") from e
 
 
 def _read_nmnist(path: Path, given: SensorSize | None, limit: int | None) -> Decoded:
