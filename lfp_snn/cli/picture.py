@@ -1,0 +1,88 @@
+"""Pictures of data: with characters in a terminal, or as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+_RAMP = " .:-=+*#%@"
+
+
+def flat_picture(x: NDArray[Any], temporal: bool) -> NDArray[np.float32]:
+    """Reduce an example to rows and columns.
+
+    Parameters
+    ----------
+    x : ndarray
+        [T, C, H, W] or [T, N] over time, [C, H, W] or [N] without.
+    temporal : bool
+        Whether the first axis is time.
+
+    Returns
+    -------
+    ndarray
+        [H, W], summed over steps and channels; for inputs without space [N, T], channels over time.
+    """
+    values = np.abs(np.asarray(x, np.float32))
+    if values.ndim >= 3:
+        return np.asarray(values.reshape(-1, *values.shape[-2:]).sum(0))
+    return values.T if temporal else values.reshape(1, -1)
+
+
+def as_text(picture: NDArray[Any], width: int = 64) -> str:
+    """Draw a picture with characters, dark where it is 0, two characters a pixel.
+
+    Parameters
+    ----------
+    picture : ndarray
+        Values from 0 up, [H, W].
+    width : int
+        Most pixels a side; a larger picture is shrunk by averaging.
+
+    Examples
+    --------
+    >>> print(as_text(np.eye(2)))
+    @@
+      @@
+    """
+    height, full = picture.shape
+    small = _shrink(_shrink(np.asarray(picture, np.float64), 0, min(height, width // 2)), 1, min(full, width))
+    top = small.max() or 1.0
+    levels = np.ceil(small / top * (len(_RAMP) - 1)).astype(int)
+    return "\n".join("".join(_RAMP[v] * 2 for v in row).rstrip() for row in levels)
+
+
+def _shrink(picture: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
+    """Average neighbours along an axis until it has `size` entries."""
+    starts = np.linspace(0, picture.shape[axis], size, endpoint=False).astype(int)
+    counts = np.diff(np.append(starts, picture.shape[axis]))
+    sums = np.add.reduceat(picture, starts, axis=axis)
+    return np.asarray(sums / counts.reshape(-1, *[1] * (1 - axis)))
+
+
+def save_pictures(pictures: dict[str, NDArray[Any]], path: Path) -> None:
+    """Save pictures side by side, each with its name.
+
+    Parameters
+    ----------
+    pictures : dict
+        Name -> values [H, W].
+    path : path
+        The file; its ending says the format (png, pdf, svg).
+    """
+    columns = min(5, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure = Figure(figsize=(2.2 * columns if len(pictures) > 1 else 6, 2.4 * rows + 1), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (name, picture) in zip(axes, pictures.items(), strict=False):
+        height, width = picture.shape
+        similar = 0.25 < height / width < 4
+        axis.imshow(picture, cmap="gray", aspect="equal" if similar else "auto", interpolation="nearest")
+        axis.set_title(name, fontsize=9)
+    for axis in axes:
+        axis.set_axis_off()
+    figure.savefig(path, dpi=150)

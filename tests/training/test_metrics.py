@@ -1,0 +1,37 @@
+"""Means of an epoch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lfp_snn.training.metrics import Tally
+
+CPU = torch.device("cpu")
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40), st.integers(1, 7))
+def test_batches_do_not_matter(pairs: list[tuple[int, int]], batch: int) -> None:
+    prediction, target = (torch.tensor(v) for v in zip(*pairs, strict=True))
+    tally = Tally(4, CPU)
+    losses = torch.linspace(-1, 1, len(pairs), dtype=torch.float64)
+    for k in range(0, len(pairs), batch):
+        part = slice(k, k + batch)
+        tally.add(losses[part].mean(), prediction[part], target[part])
+    assert tally.examples == len(pairs)
+    assert tally.accuracy == sum(p == t for p, t in pairs) / len(pairs)
+    assert math.isclose(tally.loss, losses.mean().item(), abs_tol=1e-12)
+    for c in range(4):
+        of_class = [p == t for p, t in pairs if t == c]
+        if of_class:
+            assert math.isclose(tally.class_accuracy[c], sum(of_class) / len(of_class))
+        else:
+            assert math.isnan(tally.class_accuracy[c])
+
+
+def test_nothing_seen() -> None:
+    tally = Tally(2, CPU)
+    assert (tally.examples, tally.loss, tally.accuracy) == (0, 0.0, 0.0)
