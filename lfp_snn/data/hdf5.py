@@ -28,7 +28,7 @@ from lfp_snn.data.on_access import OnAccess, take
 from lfp_snn.data.root import missing
 from lfp_snn.data.splits import Splits, stratified_split
 from lfp_snn.data.transforms import TransformSpec, make_random_transforms, make_transforms
-from lfp_snn.errors import DataError, LfpError
+from lfp_snn.errors import ConfigError, DataError, LfpError
 
 MEMORY_LIMIT = 1 << 30
 """Bytes of events up to which a part of a data set is read into memory (SHD is, SSC is not)."""
@@ -158,6 +158,8 @@ def _item(file: h5py.File, name: str) -> h5py.Dataset:
         node = node[part]
     if not isinstance(node, h5py.Dataset) or node.ndim != 1 or node.is_virtual or node.external:
         raise DataError(f"{name!r} is not a one-dimensional data set")
+    if not len(node):
+        raise DataError(f"{name!r} is empty")
     return node
 
 
@@ -368,7 +370,7 @@ def hdf5(
     *,
     val_fraction: float,
     seed: int,
-    train: str | Path,
+    train: str | Path | None = None,
     test: str | Path | None = None,
     val: str | Path | None = None,
     test_fraction: float = 0.2,
@@ -407,9 +409,13 @@ def hdf5(
 
     Raises
     ------
+    ConfigError
+        If ``train`` is not given.
     MissingDataError, DataError
         If a file is not there, or does not have SHD's layout.
     """
+    if train is None:
+        raise ConfigError("data set 'hdf5' needs the option train: the file to train on")
     parts = {p: root / path for p, path in (("train", train), ("test", test), ("val", val)) if path is not None}
     return _splits("hdf5", parts, channels, val_fraction, seed, transforms, random_transforms, options, test_fraction)
 

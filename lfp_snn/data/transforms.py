@@ -259,7 +259,7 @@ def _make(spec: TransformSpec, size: SensorSize) -> Callable[[Events], Any]:
     try:
         made: Callable[[Events], Any] = known[name](**{k: _tuples(v) for k, v in options.items()})
     except (TypeError, ValueError, AssertionError) as e:
-        raise ConfigError(f"{name}: {e or 'a value is out of range'}") from e
+        raise ConfigError(f"{name}: {str(e) or 'a value is out of range'}") from e
     return made
 
 
