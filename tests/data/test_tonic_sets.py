@@ -45,6 +45,19 @@ def write_nmnist(root: Path, train: int = 4, test: int = 2) -> None:
                 (folder / f"{i + 1:05d}.bin").write_bytes(raw)
 
 
+@pytest.fixture
+def few(data_root: Path, tmp_path: Path) -> Path:
+    """Return a data root with a few of the real recordings, five a digit and part."""
+    root = tmp_path / "few"
+    for part in ("Train", "Test"):
+        for digit in range(10):
+            folder = root / "NMNIST" / part / str(digit)
+            folder.mkdir(parents=True)
+            for file in sorted((data_root / "NMNIST" / part / str(digit)).glob("*.bin"))[:5]:
+                (folder / file.name).symlink_to(file)
+    return root
+
+
 def test_nmnist_official_parts(data_root: Path) -> None:
     splits = load("nmnist", data_root)
     assert (splits.shape, splits.classes, splits.temporal) == ((2, 34, 34), 10, True)
@@ -125,22 +138,22 @@ def test_nmnist_other_than_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert sum(len(batch.target) for batch in batches) == len(access.test)
 
 
-def test_nmnist_options_of_tonic(data_root: Path) -> None:
+def test_nmnist_options_of_tonic(few: Path) -> None:
     def events(**options: Any) -> torch.Tensor:
-        return load("nmnist", data_root, window_us=400_000, **options).test.__getitems__([0, 1, 2]).x
+        return load("nmnist", few, window_us=400_000, **options).test.__getitems__([0, 1, 2]).x
 
     plain, first = events().sum(), events(first_saccade_only=True).sum()
     assert 0.2 < first / plain < 0.5
     assert not torch.equal(events(stabilize=True), events())
 
 
-def test_nmnist_with_transforms_and_cache(data_root: Path, tmp_path: Path) -> None:
+def test_nmnist_with_transforms_and_cache(few: Path, tmp_path: Path) -> None:
     crop = {"name": "CenterCrop", "size": 28}
-    splits = load("nmnist", data_root, transforms=[crop], n_bins=4, cache_dir=tmp_path)
+    splits = load("nmnist", few, transforms=[crop], n_bins=4, cache_dir=tmp_path / "cache")
     assert splits.shape == (2, 28, 28)
-    assert list(tmp_path.iterdir())
+    assert list((tmp_path / "cache").iterdir())
     frames = {"name": "ToFrame", "n_time_bins": 4}
-    again = load("nmnist", data_root, transforms=[crop, frames], cache=False)
+    again = load("nmnist", few, transforms=[crop, frames], cache=False)
     numbers = [0, 7, 11]
     assert torch.equal(splits.test.__getitems__(numbers).x, again.test.__getitems__(numbers).x)
 
