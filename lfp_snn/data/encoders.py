@@ -107,12 +107,12 @@ class Rate:
 
 @dataclass(frozen=True)
 class Latency:
-    r"""One spike a pixel, the sooner the brighter.
+    r"""At most one spike a pixel, the sooner the brighter.
 
     The logarithmic code is the time at which an RC circuit that is driven by the current x reaches the threshold,
     :math:`t = \tau \ln\frac{x}{x - \theta}`; the linear code is :math:`t = \tau (1 - x)`. Times are rounded; what
-    would come after the last step comes with it. As ``snntorch.spikegen.latency(x, steps, threshold=threshold,
-    tau=tau, linear=linear, clip=True)``.
+    would come after the last step does not come. As ``snntorch.spikegen.latency(x, steps, threshold=threshold,
+    tau=tau, linear=linear, clip=True, bypass=True)``.
 
     Parameters
     ----------
@@ -121,7 +121,8 @@ class Latency:
     threshold : float
         Pixels below it stay silent.
     tau : float, optional
-        Time constant in steps, by default ``steps - 1``.
+        Time constant in steps, by default ``steps - 1``: all pixels from the threshold on spike with the linear code,
+        those from 1.6 times the threshold on with the logarithmic one.
     linear : bool
         The linear code.
 
@@ -150,12 +151,13 @@ class Latency:
         if self.linear:
             late = 1.0 - x
         else:
-            bright = x.clamp(min=self.threshold + 1e-7)  # the clamp is snntorch's; such pixels come last or not at all
+            bright = x.clamp(min=self.threshold + 1e-7)  # as snntorch: darker ones have no logarithm and no spike
             late = torch.log(bright / (bright - self.threshold))
         tau = self.steps - 1 if self.tau is None else self.tau
-        step = torch.round(late * tau).clamp(0, self.steps - 1).long()
-        spikes = x.new_zeros(self.steps, *x.shape)
-        return spikes.scatter_(0, step.unsqueeze(0), (x >= self.threshold).to(x.dtype).unsqueeze(0))
+        step = torch.round(late * tau)
+        spike = ((x >= self.threshold) & (step < self.steps)).to(x.dtype)
+        place = step.clamp(max=self.steps - 1).long().unsqueeze(0)
+        return x.new_zeros(self.steps, *x.shape).scatter_(0, place, spike.unsqueeze(0))
 
 
 def delta(signal: Tensor, threshold: float = 0.1, *, off_spikes: bool = False) -> Tensor:

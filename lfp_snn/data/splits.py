@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lfp_snn.data.augment import GOLDEN, mix
 from lfp_snn.data.batch import Batch
 from lfp_snn.data.root import data_root
 from lfp_snn.errors import ConfigError, suggest
@@ -183,7 +184,7 @@ def stratified_split(labels: ArrayLike, fraction: float, seed: int) -> tuple[NDA
     fraction : float
         Part of each class that goes to the second part; at least one example of a class that has two or more.
     seed : int
-        The same seed gives the same split.
+        The same seed gives the same split, everywhere.
 
     Returns
     -------
@@ -204,12 +205,13 @@ def stratified_split(labels: ArrayLike, fraction: float, seed: int) -> tuple[NDA
     if not 0.0 < fraction < 1.0:
         raise ConfigError(f"the fraction of a split must lie between 0 and 1, got {fraction}")
     y = np.asarray(labels)
-    rng = np.random.default_rng(seed)
+    # Not NumPy's generator, whose numbers may change from version to version: a split stays as it is.
+    order = mix(mix(np.array([seed & (2**64 - 1)], np.uint64)) + np.arange(len(y), dtype=np.uint64) * GOLDEN)
     second = np.zeros(len(y), bool)
     for c in np.unique(y):
         members = np.flatnonzero(y == c)
         n = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        second[rng.permutation(members)[:n]] = True
+        second[members[np.argsort(order[members])[:n]]] = True
     if not second.any() or second.all():
         raise ConfigError(f"{len(y)} examples are too few to set {fraction:.0%} of each class aside")
     return np.flatnonzero(~second), np.flatnonzero(second)

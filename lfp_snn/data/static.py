@@ -358,7 +358,7 @@ def cifar10(root: Path, *, val_fraction: float, seed: int, **options: Unpack[Ima
 
 def _cifar_npz(path: Path) -> tuple[tuple[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = [file[f"{part}_{what}"] for part in ("train", "test") for what in ("images", "labels")]
     except Exception as e:  # zipfile, zlib, struct, KeyError ...: a damaged archive fails in many ways
         raise DataError(f"{path}: not a CIFAR-10 archive, or damaged ({e})") from e
@@ -382,7 +382,10 @@ class _ArraysOnly(pickle.Unpickler):
             ("numpy._core.multiarray", "_reconstruct"),
             ("numpy", "ndarray"),
             ("numpy", "dtype"),
+            ("numpy.core.numeric", "_frombuffer"),
+            ("numpy._core.numeric", "_frombuffer"),
             ("_codecs", "encode"),
+            ("__builtin__", "bytes"),
         }
     )
 
