@@ -152,20 +152,16 @@ class Pass(TorchFunctionMode):
         return _out_of_place(func)(args[0], *_replace(tuple(args[1:]), Tensor.detach), **_replace_values(kwargs))
 
     def _unknown(self, func: Any, args: Any, kwargs: Any) -> Any:
-        inputs = list(_tensors([*args, *kwargs.values()]))
-        parameters = [x for x in inputs if isinstance(x, nn.Parameter) and x.requires_grad]
-        name = torch.overrides.resolve_name(func) or name_of(func)
-        advice = (
-            "say how it shares reward with lfp_snn.register_function or, for a whole module, lfp_snn.register_module"
-        )
-        if parameters:
-            owner = self.names.get(id(parameters[0]), "a parameter outside the model")
-            raise UnknownLayerError(f"LFP has no rule for {name}, which uses {owner!r}: {advice}")
         result = func(*args, **kwargs)
-        carries = any(y.requires_grad and y.is_floating_point() for y in _tensors([result]))
-        if carries and any(x.requires_grad for x in inputs):
-            raise UnknownLayerError(f"LFP does not know how {name} shares its reward among its inputs: {advice}")
-        return result
+        if not any(y.requires_grad and y.is_floating_point() for y in _tensors([result])):
+            return result  # nothing that could carry reward: a size, a comparison, a detached value
+        name = torch.overrides.resolve_name(func) or name_of(func)
+        advice = "say how it shares reward with lfp_snn.register_function or, for a whole module, lfp_snn.register_module"
+        for x in _tensors([*args, *kwargs.values()]):
+            if isinstance(x, nn.Parameter) and x.requires_grad:
+                owner = self.names.get(id(x), "a parameter outside the model")
+                raise UnknownLayerError(f"LFP has no rule for {name}, which uses {owner!r}: {advice}")
+        raise UnknownLayerError(f"LFP does not know how {name} shares its reward among its inputs: {advice}")
 
 
 def _replace_values(kwargs: dict[str, Any]) -> dict[str, Any]:
