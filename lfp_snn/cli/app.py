@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ _HELP = """Train spiking networks on event data by Layer-wise Feedback Propagati
 Begin with `lfp-snn train`: it records handwritten digits with a simulated event camera (nothing is downloaded), trains
 a spiking network on them and draws what it learned."""
 
-app = App(name="lfp-snn", help=_HELP, version=__version__, help_format="markdown")
+app = App(name="lfp-snn", help=_HELP, version=__version__, help_format="markdown", suppress_keyboard_interrupt=False)
 app.command(train)
 app.command(evaluate, name="eval")
 app.command(data.app)
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0: done; 2: something to be put right by the user, said on standard error; 130: interrupted.
     """
     console = Console(stderr=True, highlight=False)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # how DDP starts is of no interest
     try:
         app(
             sys.argv[1:] if arguments is None else list(arguments),

@@ -41,7 +41,7 @@ def as_text(picture: NDArray[Any], width: int = 64) -> str:
     picture : ndarray
         Values from 0 up, [H, W].
     width : int
-        Most pixels a side; a larger picture is shrunk by averaging.
+        Most pixels a row; a larger picture is shrunk by averaging.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def as_text(picture: NDArray[Any], width: int = 64) -> str:
       @@
     """
     height, full = picture.shape
-    small = _shrink(_shrink(np.asarray(picture, np.float64), 0, min(height, width // 2)), 1, min(full, width))
+    small = _shrink(_shrink(np.asarray(picture, np.float64), 0, min(height, width * 5 // 8)), 1, min(full, width))
     top = small.max() or 1.0
     levels = np.ceil(small / top * (len(_RAMP) - 1)).astype(int)
     return "\n".join("".join(_RAMP[v] * 2 for v in row).rstrip() for row in levels)

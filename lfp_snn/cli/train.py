@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 
 from lfp_snn.cli.options import dotted
 from lfp_snn.cli.process import first_process
-from lfp_snn.errors import ConfigError
+from lfp_snn.errors import ConfigError, suggest
 from lfp_snn.rules import RULES, SHARINGS
 from lfp_snn.training import presets, resume
 from lfp_snn.training import train as run
@@ -21,24 +21,22 @@ from lfp_snn.training.run_folder import default_path
 WHAT = Group("What to train", sort_key=1)
 HOW = Group("How long, where", sort_key=2)
 
-# Options without a dot that stand for a key of the configuration.
-SHORT = {
-    "data": ("data", "name"),
-    "model": ("model", "name"),
-    "rule": ("rule", "name"),
-    "method": ("rule", "method"),
-    "epochs": ("training", "epochs"),
-    "seed": ("training", "seed"),
-    "devices": ("training", "devices"),
-    "data_root": ("data", "root"),
-}
-
+HANDY = [
+    f"--{name}" for name in "preset config data model rule method epochs seed out resume devices data-root".split()
+]
 _RULE = "How layers or spiking neurons share their reward"
 
 
 def _known(text: str, names: Iterable[str]) -> str:
     """Word the help of an option that takes a name."""
     return f"{text}: {', '.join(names)}."
+
+
+def _kind_of_rule(name: str | None) -> str:
+    """Return the key that a rule's name belongs to: layers and neurons have different rules."""
+    if name is not None and name not in RULES and name not in SHARINGS:
+        raise ConfigError(suggest(name, [*RULES, *SHARINGS], "rule"))
+    return "sharing" if name in SHARINGS else "name"
 
 
 def train(
@@ -97,16 +95,28 @@ def train(
     dry_run
         Print the whole configuration as TOML and do nothing.
     """
-    given = {name: value for name, value in locals().items() if name in SHORT and value is not None}
+    # The options without a dot that stand for one with a dot.
+    short = {
+        "data.name": data,
+        "model.name": model,
+        f"rule.{_kind_of_rule(rule)}": rule,
+        "rule.method": method,
+        "training.epochs": epochs,
+        "training.seed": seed,
+        "training.devices": devices,
+        "data.root": data_root,
+    }
+    given = {name: value for name, value in short.items() if value is not None}
     if resume_run is not None:
-        others = {"--preset": preset, "--config": config, "--out": out, **given, **dict.fromkeys(more, 1)}
-        if asked := [name for name, value in others.items() if value is not None]:
+        others = {"--preset": preset, "--config": config, "--out": out, "--dry-run": dry_run or None}
+        asked = [name for name, value in others.items() if value is not None] + [f"--{name}" for name in given]
+        if asked := [*asked, *(token for token in more if token.startswith("--"))]:
             raise ConfigError(f"a resumed run keeps its configuration: drop {', '.join(asked)}, or start a new run")
         result = resume(resume_run)
     else:
-        layer = dotted(more, [f"--{name.replace('_', '-')}" for name in (*SHORT, "preset", "config", "out", "resume")])
+        layer = dotted(more, HANDY)
         for name, value in given.items():
-            section, key = ("rule", "sharing") if name == "rule" and value in SHARINGS else SHORT[name]
+            section, _, key = name.partition(".")
             layer.setdefault(section, {})[key] = value
         chosen, label = resolve(preset, config, layer)
         if dry_run:

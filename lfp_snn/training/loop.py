@@ -353,7 +353,8 @@ class Run:
         summary = self._summary(test)
         if self.fabric.is_global_zero:
             self.folder.write_summary(summary)
-            draw_figures(self.folder, self.task, self.fabric)
+            if self.config.training.figures:
+                draw_figures(self.folder, self.task, self.fabric)
         self.fabric.barrier()
         return summary | {"folder": str(self.folder.path)}
 
