@@ -107,7 +107,7 @@ class EventCamera:
 
 
 def simulate_events(
-    frames: ArrayLike, times_us: ArrayLike, camera: EventCamera | None = None, *, seed: int = 0
+    frames: ArrayLike, times_us: ArrayLike, camera: EventCamera | None = None, *, seed: int | Sequence[int] = 0
 ) -> Events:
     """Record a video with a simulated event camera.
 
@@ -120,7 +120,7 @@ def simulate_events(
         Time of each frame in microseconds, int [N], ascending.
     camera : EventCamera, optional
         Properties of the pixels.
-    seed : int
+    seed : int or sequence of int
         Of the noise events.
 
     Returns
@@ -343,7 +343,7 @@ def record_image(
     size: int | tuple[int, int] = 34,
     camera: EventCamera | None = None,
     *,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     **motion: Any,
 ) -> Events:
     """Record a picture with a simulated event camera that looks at it in saccades.
@@ -356,7 +356,7 @@ def record_image(
         Of the sensor.
     camera : EventCamera, optional
         Properties of the pixels.
-    seed : int
+    seed : int or sequence of int
         Of the noise events.
     **motion
         Further arguments of `saccades`.
@@ -410,5 +410,4 @@ def record_images(
     >>> len(record_images(np.zeros((3, 8, 8)), 10))
     3
     """
-    seeds = np.random.SeedSequence(seed).generate_state(len(images)).tolist()
-    return [record_image(image, size, camera, seed=s, **motion) for image, s in zip(images, seeds, strict=True)]
+    return [record_image(image, size, camera, seed=(seed, i), **motion) for i, image in enumerate(images)]
