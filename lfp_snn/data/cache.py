@@ -3,7 +3,8 @@
 An entry's file name holds a hash of its key: everything the arrays depend on (source files with size and time of
 change, binning, transforms, the version of this format). Another key is another file, so a stale entry is never read.
 An entry is written under another name and moved into place, so a half-written one is never seen; it carries a
-checksum, and one that does not fit is made again.
+checksum, and one that does not fit is made again. Entries are not cleared away by themselves; the folder may be
+deleted at any time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import tempfile
 import types
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +38,10 @@ _ALIGN = 64
 
 Arrays = dict[str, NDArray[Any]]
 Write = Callable[[str, NDArray[Any]], None]
+
+
+class _CannotWriteError(Exception):
+    """The disk is full or gone; the message is the system's."""
 
 
 def cache_folder(folder: str | Path | None = None) -> Path:
@@ -97,12 +103,14 @@ def cached(
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem + "-", suffix=".tmp")
     except OSError as e:
-        warnings.warn(f"cannot write to the cache folder {path.parent} ({e.strerror}); not caching", stacklevel=2)
-        return _in_memory(build)
+        return _without_disk(build, path.parent, str(e.strerror))
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with _writing(descriptor) as file:
             _write(file, full_key, build)
         os.replace(temporary, path)
+    except _CannotWriteError as e:
+        Path(temporary).unlink(missing_ok=True)
+        return _without_disk(build, path.parent, str(e))
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -112,7 +120,8 @@ def cached(
     return arrays
 
 
-def _in_memory(build: Callable[[Write], None]) -> Arrays:
+def _without_disk(build: Callable[[Write], None], folder: Path, why: str) -> Arrays:
+    warnings.warn(f"cannot write to the cache folder {folder} ({why}); not caching", stacklevel=3)
     parts: dict[str, list[NDArray[Any]]] = {}
     build(lambda name, array: parts.setdefault(name, []).append(array))
     return {name: np.concatenate(p) if len(p) > 1 else p[0] for name, p in parts.items()}
@@ -122,7 +131,8 @@ def _write(file: IO[bytes], key: str, build: Callable[[Write], None]) -> None:
     """Write magic, arrays one after the other, then an index of them (JSON), its length and checksum, magic."""
     index: dict[str, dict[str, Any]] = {}
     last = ""
-    file.write(_MAGIC)
+    put = _guarded(file.write)
+    put(_MAGIC)
 
     def write(name: str, array: NDArray[Any]) -> None:
         nonlocal last
@@ -131,21 +141,46 @@ def _write(file: IO[bytes], key: str, build: Callable[[Write], None]) -> None:
         if name != last:
             if name in index:
                 raise ValueError(f"array {name!r} was already written and closed")
-            file.write(bytes(-file.tell() % _ALIGN))
+            put(bytes(-file.tell() % _ALIGN))
             index[name] = {"dtype": dtype, "shape": [0, *data.shape[1:]], "offset": file.tell(), "crc": 0}
             last = name
         entry = index[name]
         if entry["shape"][1:] != list(data.shape[1:]) or entry["dtype"] != dtype:
             raise ValueError(f"array {name!r} is appended to with another shape or dtype")
         raw = data.reshape(-1).view(np.uint8)
-        file.write(raw.data)
+        put(raw.data)
         entry["shape"][0] += len(data)
         entry["crc"] = zlib.crc32(raw.data, entry["crc"])
 
     build(write)
     footer = json.dumps({"key": key, "arrays": index}).encode()
-    file.write(footer)
-    file.write(len(footer).to_bytes(8, "little") + zlib.crc32(footer).to_bytes(4, "little") + _MAGIC)
+    put(footer)
+    put(len(footer).to_bytes(8, "little") + zlib.crc32(footer).to_bytes(4, "little") + _MAGIC)
+
+
+@contextmanager
+def _writing(descriptor: int) -> Iterator[IO[bytes]]:
+    """Open and close the file; what is left in its buffer may also meet a full disk."""
+    file = os.fdopen(descriptor, "wb")
+    try:
+        yield file
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    _guarded(lambda _: file.close())(b"")
+
+
+def _guarded(write: Callable[[Any], Any]) -> Callable[[Any], None]:
+    """Tell a disk that cannot be written to from the errors of what is written."""
+
+    def put(data: Any) -> None:
+        try:
+            write(data)
+        except OSError as e:
+            raise _CannotWriteError(e.strerror or str(e)) from e
+
+    return put
 
 
 def _read(path: Path, key: str) -> Arrays | None:
@@ -178,7 +213,10 @@ def _read(path: Path, key: str) -> Arrays | None:
         if 0 in shape:
             arrays[name] = np.empty(shape, dtype)
             continue
-        array = np.memmap(path, dtype, "r", entry["offset"], shape)
+        try:
+            array = np.memmap(path, dtype, "r", entry["offset"], shape)
+        except (OSError, ValueError):  # something is missing in the middle
+            return None
         if zlib.crc32(array.view(np.uint8).reshape(-1).data) != entry["crc"]:
             return None
         arrays[name] = array

@@ -8,6 +8,7 @@ import os
 import types
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -92,6 +93,32 @@ def test_a_truncated_entry_is_made_again(tmp_path: Path, length: int) -> None:
     build = Builder()
     assert cached("x", {}, build, tmp_path)["frames"].shape == (3, 3)
     assert build.calls == 1
+
+
+def test_a_gap_in_an_entry_is_noticed(tmp_path: Path) -> None:
+    def large(write: Write) -> None:
+        write("a", np.arange(10_000))
+
+    cached("x", {}, large, tmp_path)
+    path = entry(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[:5000] + content[-5000:])
+    assert (cached("x", {}, large, tmp_path)["a"] == np.arange(10_000)).all()
+    assert path.read_bytes() == content
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_a_full_disk(descriptor: int, mode: str) -> IO[bytes]:
+        os.close(descriptor)
+        return open("/dev/full", mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lfp_snn.data.cache.os.fdopen", on_a_full_disk)
+        with pytest.warns(UserWarning, match=r"No space left on device.*not caching"):
+            arrays = cached("x", {}, Builder(), tmp_path)
+    assert arrays["frames"].tolist() == [[0, 1, 2], [3, 4, 5], [9, 9, 9]]
+    assert os.listdir(tmp_path) == []
 
 
 def test_an_entry_with_another_key_is_not_taken(tmp_path: Path) -> None:
