@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+
+def step(z: Tensor) -> Tensor:
+    """Return 1 where ``z > 0``, else 0, without a gradient.
+
+    Examples
+    --------
+    >>> step(torch.tensor([-1.0, 0.0, 2.0])).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    if has_torch_function_unary(z):  # lets the propagator see the step as one function
+        return handle_torch_function(step, (z,), z)  # type: ignore[no-any-return]
+    return (z > 0).to(z.dtype)
 
 
 class Step(nn.Module):
-    """The Heaviside step: 1 where ``z > threshold``, else 0. Its gradient is 0, its LFP message is not.
+    """The Heaviside step: 1 where ``z > threshold``, else 0. It has no gradient, but an LFP message.
 
     Examples
     --------
@@ -21,8 +35,7 @@ class Step(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the step of every element."""
-        z = z if self.threshold == 0 else z - self.threshold
-        return torch.heaviside(z, z.new_zeros(()))
+        return step(z if self.threshold == 0 else z - self.threshold)
 
 
 class Sign(nn.Module):

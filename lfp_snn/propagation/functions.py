@@ -37,7 +37,7 @@ _NAMES: dict[Kind, str] = {
     "activation": """relu relu6 leaky_relu elu selu celu gelu silu mish softplus softsign softshrink hardshrink tanhshrink
         threshold hardtanh hardsigmoid hardswish logsigmoid log_sigmoid sigmoid tanh rrelu prelu clamp clip clamp_min
         clamp_max sign sgn heaviside round floor ceil trunc fix abs absolute square sqrt exp expm1 log log1p erf sin cos
-        tan atan arctan pow float_power expit""",
+        tan atan arctan pow float_power expit step""",
     "mixing": """add batch_norm avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d""",
     "view": """reshape view view_as reshape_as flatten unflatten permute transpose movedim moveaxis swapaxes swapdims
         squeeze unsqueeze t contiguous clone ravel adjoint""",

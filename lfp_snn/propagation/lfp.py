@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lfp_snn.errors import UnknownLayerError, suggest
-from lfp_snn.neurons.ambient import Ambient, RateTerm, surrounded
+from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
 from lfp_snn.propagation.density import HandThrough
 from lfp_snn.propagation.feedback import Scaler
 from lfp_snn.propagation.mode import Pass
@@ -150,7 +150,8 @@ class LFP:
 
         def leave(module: nn.Module, args: Any, output: Any) -> Any:
             running.pop().close()
-            return receive_reward(output, self.epsilon) if torch.is_grad_enabled() else output
+            outermost = ambient().sharing is None
+            return receive_reward(output, self.epsilon) if outermost and torch.is_grad_enabled() else output
 
         handles = [
             model.register_forward_pre_hook(enter),

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lfp_snn.errors import UnknownLayerError
+from lfp_snn.neurons.ambient import ambient
 from lfp_snn.propagation import linear
 from lfp_snn.propagation.density import HandThrough, Stabilise
 from lfp_snn.propagation.feedback import Scaler
-from lfp_snn.propagation.functions import Kind, kind_of, name_of
+from lfp_snn.propagation.functions import kind_of, name_of
 from lfp_snn.rules.layer import Rule
 
-_PENDING = "_lfp_epsilon"
+PENDING = "_lfp_epsilon"
 """Marks a tensor that a linear operation made and whose epsilon rule is left to its consumer: activations and neurons
 have a stabiliser of their own, everything else applies :class:`Stabilise` first."""
 
@@ -44,13 +45,13 @@ def _replace(value: Any, by: Callable[[Tensor], Tensor]) -> Any:
 
 def settled(x: Tensor) -> Tensor:
     """Apply the epsilon rule that a linear operation left pending on ``x``, if any."""
-    epsilon = getattr(x, _PENDING, None)
+    epsilon = getattr(x, PENDING, None)
     return x if epsilon is None else Stabilise.apply(x, epsilon)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def _pending(y: Any, epsilon: float) -> Any:
     if isinstance(y, Tensor) and y.requires_grad:
-        setattr(y, _PENDING, epsilon)
+        setattr(y, PENDING, epsilon)
     return y
 
 
@@ -74,7 +75,7 @@ class Pass(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Give ``func`` its LFP backward pass."""
         kwargs = kwargs or {}
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or ambient().scale is not self.scaler:  # an inner pass has done its work
             return func(*args, **kwargs)
         kind = kind_of(func)
         if kind == "unknown":
@@ -129,7 +130,7 @@ class Pass(TorchFunctionMode):
 
     def _view(self, func: Any, args: Any, kwargs: Any) -> Any:
         x = args[0] if args else kwargs.get("input")
-        epsilon = getattr(x, _PENDING, None)
+        epsilon = getattr(x, PENDING, None)
         if epsilon is None:
             return self._structure(func, args, kwargs)
         return _pending(func(*args, **kwargs), epsilon)
@@ -156,7 +157,9 @@ class Pass(TorchFunctionMode):
         if not any(y.requires_grad and y.is_floating_point() for y in _tensors([result])):
             return result  # nothing that could carry reward: a size, a comparison, a detached value
         name = torch.overrides.resolve_name(func) or name_of(func)
-        advice = "say how it shares reward with lfp_snn.register_function or, for a whole module, lfp_snn.register_module"
+        advice = (
+            "say how it shares reward with lfp_snn.register_function or, for a whole module, lfp_snn.register_module"
+        )
         for x in _tensors([*args, *kwargs.values()]):
             if isinstance(x, nn.Parameter) and x.requires_grad:
                 owner = self.names.get(id(x), "a parameter outside the model")

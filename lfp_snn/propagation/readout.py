@@ -13,12 +13,13 @@ from torch.utils import _pytree as pytree
 
 from lfp_snn.neurons.scan import Backward
 from lfp_snn.propagation.density import FromReward
+from lfp_snn.propagation.mode import PENDING
 
 # Autograd nodes that only move the elements of their inputs.
 _MOVES = (
-    "View UnsafeView ReshapeAlias Transpose T Permute Stack Cat Select Slice Unsqueeze Squeeze Unbind Clone Alias Reshape "
-    "Movedim Split Unflatten"
-).split()
+    *("View", "UnsafeView", "ReshapeAlias", "Reshape", "Unflatten", "Transpose", "T", "Permute", "Movedim"),
+    *("Stack", "Cat", "Split", "Unbind", "Select", "Slice", "Unsqueeze", "Squeeze", "Clone", "Alias"),
+)
 
 
 def spiking_sources(output: Tensor) -> list[Backward] | None:
@@ -47,7 +48,8 @@ def receive_reward(outputs: Any, epsilon: float) -> Any:
         if isinstance(leaf, Tensor) and leaf.requires_grad:
             sources = spiking_sources(leaf)
             if sources is None:
-                leaves[k] = FromReward.apply(leaf, epsilon)  # type: ignore[no-untyped-call]
+                # If the output is that of a linear layer, its epsilon rule and this division are one and the same.
+                leaves[k] = FromReward.apply(leaf, getattr(leaf, PENDING, epsilon))  # type: ignore[no-untyped-call]
             else:
                 for how in sources:
                     how.readout = True
