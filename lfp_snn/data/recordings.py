@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from lfp_snn.data.cameras import Decoded, full_size, read_aedat4, read_dat, read_es, read_evt, write_camera
 from lfp_snn.data.events import Events, SensorSize, check_events, check_sensor_size
 from lfp_snn.data.guard import existing_file, reading
-from lfp_snn.data.hdf5 import SpikeFile
+from lfp_snn.data.spike_file import SpikeFile
 from lfp_snn.errors import ConfigError, DataError, suggest
 
 

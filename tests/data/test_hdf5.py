@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lfp_snn.data import Recordings, load, loader
-from lfp_snn.data import hdf5 as module
-from lfp_snn.data.hdf5 import SpikeFile, read_hdf5
+from lfp_snn.data import spike_file as module
+from lfp_snn.data.hdf5 import read_hdf5
+from lfp_snn.data.spike_file import SpikeFile
 from lfp_snn.errors import ConfigError, DataError, MissingDataError
 
 

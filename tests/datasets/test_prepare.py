@@ -19,7 +19,7 @@ import torch
 from scipy.io import wavfile
 
 from lfp_snn.data import load
-from lfp_snn.data.hdf5 import SpikeFile
+from lfp_snn.data.spike_file import SpikeFile
 
 FOLDER = Path(__file__).resolve().parents[2] / "datasets"
 
