@@ -21,9 +21,8 @@ from lfp_snn.training.run_folder import default_path
 WHAT = Group("What to train", sort_key=1)
 HOW = Group("How long, where", sort_key=2)
 
-HANDY = [
-    f"--{name}" for name in "preset config data model rule method epochs seed out resume devices data-root".split()
-]
+HANDY = ["preset", "config", "data", "model", "rule", "method", "epochs", "seed"]
+HANDY += ["out", "resume", "devices", "data-root", "dry-run"]
 _RULE = "How layers or spiking neurons share their reward"
 
 
@@ -114,7 +113,7 @@ def train(
             raise ConfigError(f"a resumed run keeps its configuration: drop {', '.join(asked)}, or start a new run")
         result = resume(resume_run)
     else:
-        layer = dotted(more, HANDY)
+        layer = dotted(more, [f"--{name}" for name in HANDY])
         for name, value in given.items():
             section, _, key = name.partition(".")
             layer.setdefault(section, {})[key] = value

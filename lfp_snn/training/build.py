@@ -42,6 +42,8 @@ class Task:
         What the loop calls: the reward, or its differentiable twin for a surrogate gradient.
     lfp : LFP
         The propagator.
+    by_feedback : bool
+        Whether the network learns by LFP, rather than by a surrogate gradient.
     steps : int or None
         Steps for which the network runs on an input without time; None if the input has time, or the network has none.
     encoder : callable or None
@@ -53,6 +55,7 @@ class Task:
     reward: Criterion
     criterion: Criterion
     lfp: LFP
+    by_feedback: bool = True
     steps: int | None = None
     encoder: Callable[[Tensor], Tensor] | None = None
 
@@ -105,8 +108,9 @@ def build(config: Config, *, fresh: bool = True) -> Task:
         else:
             encoder = _call("encoder", config.encoder, config.encoder.steps)
     reward = _call("reward", config.reward)
-    criterion = reward if config.rule.method == "lfp" else reward.loss
-    task = Task(splits, network, reward, criterion, propagator(config.rule), steps, encoder)
+    by_feedback = config.rule.method == "lfp"
+    criterion = reward if by_feedback else reward.loss
+    task = Task(splits, network, reward, criterion, propagator(config.rule), by_feedback, steps, encoder)
     if fresh and config.model.start_rate and isinstance(network, Sequential):
         size = len(splits.train)
         some = splits.train.__getitems__(list(range(0, size, -(-size // 64)))).x
@@ -130,9 +134,22 @@ def propagator(config: RuleConfig) -> LFP:
     )
 
 
-def optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
-    """Build the optimiser of a network's parameters."""
-    built: Optimizer = _call("optimizer", config, network.parameters(), lr=config.lr)
+def optimizer(config: OptimizerConfig, network: nn.Module, *, fuse: bool = True) -> Optimizer:
+    """Build the optimiser of a network's parameters.
+
+    Parameters
+    ----------
+    config : OptimizerConfig
+        Its name and options.
+    network : nn.Module
+        Whose parameters it changes.
+    fuse : bool
+        Whether to take torch's fused implementation where there is one and the options do not choose: the step of
+        Adam is then two to three times as fast on a CPU, too.
+    """
+    choosing = {"fused", "foreach", "differentiable"} & config.options.keys()
+    fused = {"fused": True} if fuse and not choosing and "fused" in choices.arguments("optimizer", config.name) else {}
+    built: Optimizer = _call("optimizer", config, network.parameters(), lr=config.lr, **fused)
     return built
 
 

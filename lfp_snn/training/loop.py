@@ -11,7 +11,6 @@ only, it comes to the same numbers as a run that was never interrupted.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import time
 from collections.abc import Iterator
@@ -21,10 +20,11 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lfp_snn.data import Batch, EpochSampler, loader, set_epoch
-from lfp_snn.errors import LfpError
+from lfp_snn.errors import LfpError, require
 from lfp_snn.rewards import scores
 from lfp_snn.training import build as parts
 from lfp_snn.training.build import Task
@@ -41,6 +41,7 @@ from lfp_snn.training.seeding import determinism, seed_all
 from lfp_snn.training.shard import Shard
 from lfp_snn.training.state import State
 from lfp_snn.training.tensorboard import EpochLog
+from lfp_snn.training.warmup import warm_up
 
 
 def train(config: Config, out: str | Path | None = None, *, display: Display | None = None) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def train(config: Config, out: str | Path | None = None, *, display: Display | N
     fabric = make_fabric(config)
     with determinism(config.training.deterministic):
         task = parts.build(config)
+        _check(config, task)
         folder = RunFolder(out or default_path(config))
         if fabric.is_global_zero:
             folder = RunFolder.create(folder.path, config)
@@ -107,6 +109,13 @@ def resume(path: str | Path, *, display: Display | None = None) -> dict[str, Any
         return _launch(fabric, config, parts.build(config), folder, display)
 
 
+def _check(config: Config, task: Task) -> None:
+    """Let optimiser, schedule and logs refuse what they do not like before anything is written."""
+    parts.scheduler(config.schedule, parts.optimizer(config.optimizer, task.network), 1)
+    if config.training.tensorboard:
+        require("tensorboard", "tensorboard")
+
+
 def _launch(fabric: Fabric, config: Config, task: Task, folder: RunFolder, display: Display | None) -> dict[str, Any]:
     """Start the other processes, if any, and run in all of them."""
     fabric.launch()
@@ -132,7 +141,9 @@ class Run:
     def __init__(self, fabric: Fabric, config: Config, task: Task, folder: RunFolder, display: Display) -> None:
         self.fabric, self.config, self.task, self.folder, self.display = fabric, config, task, folder, display
         self.network = task.network
-        optimizer = parts.optimizer(config.optimizer, self.network)
+        # A fused step would undo the loss scaling of float16 by itself, which clipping does not go together with.
+        fuse = config.training.precision != "16-mixed"
+        optimizer = parts.optimizer(config.optimizer, self.network, fuse=fuse)
         # `model` is the network as Fabric runs it (precision, DDP); `network` the module itself, for everything else.
         self.model, self.optimizer = fabric.setup(self.network, optimizer)
         self.train_batches = self._batches(task.splits.train, training=True)
@@ -146,15 +157,17 @@ class Run:
 
     def __enter__(self) -> Run:
         self._restore()
-        self._warm_up()
-        if self.config.rule.method == "lfp":
+        self.state.compile_seconds += warm_up(self.task, self.fabric)
+        if self.task.by_feedback:
             self._exit.callback(self.task.lfp.attach(self.network).remove)
         self._exit.callback(self.monitor.remove)
         self._exit.callback(self.log.close)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._exit.close()
+        if kind is KeyboardInterrupt:
+            self.display.say(f"interrupted; go on with: lfp-snn train --resume {self.folder.path}")
 
     def _batches(self, dataset: Any, training: bool = False) -> DataLoader[Batch]:
         """Make the loader of this process's share of a part of the data."""
@@ -180,34 +193,23 @@ class Run:
 
     def train_epoch(self) -> dict[str, Any]:
         """Train one epoch and return its figures."""
-        c, fabric, state = self.config.training, self.fabric, self.state
+        c, fabric, state, batches = self.config.training, self.fabric, self.state, self.train_batches
         seed_all(c.seed, state.epoch, fabric.global_rank)
-        set_epoch(self.train_batches, state.epoch)
+        set_epoch(batches, state.epoch)
         self.model.train()
         self.monitor.reset()
-        self.display.begin_epoch(state.epoch + 1, c.epochs, len(self.train_batches))
+        self.display.begin_epoch(state.epoch + 1, c.epochs, len(batches))
         tally = Tally(self.task.splits.classes, fabric.device)
         waited, started = 0.0, time.perf_counter()
-        batches = iter(self.train_batches)
-        for i in range(len(self.train_batches)):
+        source = iter(batches)
+        for i in range(len(batches)):
             asked = time.perf_counter()
-            batch = Batch(*fabric.to_device(tuple(next(batches))))
+            batch = Batch(*fabric.to_device(tuple(next(source))))
             waited += time.perf_counter() - asked
             looking = i % c.sample_every == 0
-            group = min(c.accumulate, len(self.train_batches) - i // c.accumulate * c.accumulate)
-            stepping = (i + 1) % c.accumulate == 0 or i + 1 == len(self.train_batches)
-            with fabric.no_backward_sync(self.model, enabled=not stepping), self._watched():
-                with self.monitor.watch(batch.lengths) if looking else nullcontext():
-                    output = self.task.run(self.task.encode(batch.x), self.model)
-                loss = self.task.criterion(output, batch.target, batch.lengths)
-                fabric.backward(loss / group)
-            if stepping:
-                if c.clip_norm:
-                    fabric.clip_gradients(self.model, self.optimizer, max_norm=c.clip_norm, error_if_nonfinite=False)
-                self.optimizer.step()
-                self.optimizer.zero_grad()
-                self.scheduler.step()
-                state.step += 1
+            first = i - i % c.accumulate
+            group = range(first, min(first + c.accumulate, len(batches)))
+            output, loss = self._learn(batch, len(group), step=i == group[-1], looking=looking)
             tally.add(loss, scores(output, batch.lengths).argmax(-1), batch.target)
             self.display.advance()
             if looking:
@@ -230,7 +232,24 @@ class Run:
             "data_wait_share": waited / seconds,
         }
 
-    def _look(self, loss: torch.Tensor, tally: Tally, seconds: float) -> None:
+    def _learn(self, batch: Batch, group: int, step: bool, looking: bool) -> tuple[Tensor, Tensor]:
+        """Run a batch, one of a group, forwards and its reward backwards; after the last of the group, step."""
+        fabric, clip = self.fabric, self.config.training.clip_norm
+        with fabric.no_backward_sync(self.model, enabled=not step), self._divergence():
+            with self.monitor.watch(batch.lengths) if looking else nullcontext():
+                output = self.task.run(self.task.encode(batch.x), self.model)
+            loss = self.task.criterion(output, batch.target, batch.lengths)
+            fabric.backward(loss / group)
+        if step:
+            if clip:
+                fabric.clip_gradients(self.model, self.optimizer, max_norm=clip, error_if_nonfinite=False)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            self.scheduler.step()
+            self.state.step += 1
+        return output, loss
+
+    def _look(self, loss: Tensor, tally: Tally, seconds: float) -> None:
         """Every k-th batch, see whether all is well, and show it."""
         self._require_finite(loss)
         self.display.note(
@@ -244,7 +263,7 @@ class Run:
         )
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def _divergence(self) -> Iterator[None]:
         """Take what neurons and rewards say of NaN for a divergence."""
         try:
             yield
@@ -253,11 +272,10 @@ class Run:
         except ValueError as e:
             raise self._diverged(str(e)) from e
 
-    def _require_finite(self, loss: torch.Tensor) -> None:
+    def _require_finite(self, loss: Tensor) -> None:
         """Stop if loss or weights are NaN or infinite."""
-        values = [loss.detach(), *self.network.parameters()]
-        bad = torch.stack([(~torch.isfinite(v)).any() for v in values]).sum()
-        if total(self.fabric, bad):
+        sums = [loss.detach(), *(p.detach().sum() for p in self.network.parameters())]  # NaN stays NaN in a sum
+        if total(self.fabric, (~torch.isfinite(torch.stack(sums))).sum()):
             raise self._diverged("loss or weights became NaN or infinite")
 
     def _diverged(self, why: str) -> LfpError:
@@ -289,10 +307,7 @@ class Run:
 
         (Resuming drops lines later than ``last.pt``, and a ``best.pt`` of the lost epoch comes again just the same.)
         """
-        state = self.state
-        better = row["val_accuracy"] > state.best_accuracy
-        if better:
-            state.best_accuracy, state.best_epoch = row["val_accuracy"], state.epoch
+        better = self.state.improve(row["val_accuracy"], row["val_reward"])
         if self.fabric.is_global_zero:
             self.folder.append_metrics(row)
             self.log.write(row)
@@ -331,19 +346,6 @@ class Run:
         if self.fabric.is_global_zero:
             self.folder.cut_metrics(self.state.epoch)
             self.folder.write_env()
-
-    def _warm_up(self) -> None:
-        """Make one training step with a copy of the network, so that kernels compile before the clock runs."""
-        started = time.perf_counter()
-        dataset = self.task.splits.train
-        batch = Batch(*self.fabric.to_device(tuple(dataset.__getitems__(list(range(min(2, len(dataset))))))))
-        network = copy.deepcopy(self.network)
-        rule = self.task.lfp.context(network) if self.config.rule.method == "lfp" else nullcontext()
-        x = self.fabric.strategy.precision.convert_input(self.task.encode(batch.x))
-        with self.fabric.autocast(), rule:
-            output = self.task.run(x, network)
-            torch.autograd.backward(self.task.criterion(output, batch.target, batch.lengths))
-        self.state.compile_seconds += time.perf_counter() - started
 
     def finish(self) -> dict[str, Any]:
         """Score the best network on the test split, write the summary, draw the figures."""

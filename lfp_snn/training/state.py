@@ -15,8 +15,8 @@ class State:
         Epochs done.
     step : int
         Optimiser steps done.
-    best_accuracy, best_epoch : float, int
-        The best validation accuracy and the epoch (from 1) that reached it.
+    best_accuracy, best_reward, best_epoch : float, float, int
+        The best validation accuracy (of equal ones, the one with the best reward) and the epoch, from 1, that had it.
     examples : int
         Training examples seen.
     train_seconds, wait_seconds : float
@@ -28,8 +28,23 @@ class State:
     epoch: int = 0
     step: int = 0
     best_accuracy: float = -1.0
+    best_reward: float = 0.0
     best_epoch: int = 0
     examples: int = 0
     train_seconds: float = 0.0
     wait_seconds: float = 0.0
     compile_seconds: float = 0.0
+
+    def improve(self, accuracy: float, reward: float) -> bool:
+        """Take note of an epoch's validation; return whether it is the best so far.
+
+        Examples
+        --------
+        >>> state = State(epoch=1)
+        >>> state.improve(0.9, -0.2), state.improve(0.9, -0.2), state.improve(0.9, -0.1), state.improve(0.8, 0.0)
+        (True, False, True, False)
+        """
+        better = (accuracy, reward) > (self.best_accuracy, self.best_reward)
+        if better:
+            self.best_accuracy, self.best_reward, self.best_epoch = accuracy, reward, self.epoch
+        return better

@@ -188,9 +188,9 @@ def test_interrupted(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lfp_snn.cli.train.run", interrupt)
-    assert main(["train"]) == 130
-    assert "interrupted" in capsys.readouterr().err
+    monkeypatch.setattr("lfp_snn.training.loop.Run.train_epoch", interrupt)
+    assert main(["train", *SMALL, "--out", "run"]) == 130
+    assert "interrupted; go on with: lfp-snn train --resume run" in capsys.readouterr().err
 
 
 def test_data_list(capsys: Out) -> None:

@@ -83,6 +83,9 @@ def test_optimizer_and_schedule() -> None:
     network = nn.Linear(2, 2)
     built = optimizer(OptimizerConfig("SGD", 0.5, {"momentum": 0.9}), network)
     assert isinstance(built, torch.optim.SGD)
+    assert built.defaults["fused"]
+    assert not optimizer(OptimizerConfig("SGD", 0.5, {"foreach": True}), network).defaults["fused"]
+    assert "fused" not in optimizer(OptimizerConfig("RMSprop"), network).defaults
     assert (built.param_groups[0]["lr"], built.param_groups[0]["momentum"]) == (0.5, 0.9)
     scheduler(ScheduleConfig("cosine", {"warmup": 0.5}), built, 3)
     assert built.param_groups[0]["lr"] == pytest.approx(0.5 / 3)
