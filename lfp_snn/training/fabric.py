@@ -47,6 +47,8 @@ def make_fabric(config: Config) -> Fabric:
         raise ConfigError(f"training.accelerator 'gpu' wants {c.devices} GPUs, torch sees {gpus}")
     # "auto" means the GPUs if there are enough of them.
     gpu = c.accelerator == "gpu" or (c.accelerator == "auto" and gpus >= c.devices)
+    if c.precision == "16-mixed" and not gpu:
+        raise ConfigError("training.precision '16-mixed' needs a GPU: take 'bf16-mixed' on a CPU")
     precision: Any = f"{c.precision}-true" if c.precision in ("32", "64") else c.precision
     strategy = "ddp" if c.devices > 1 else "auto"
     return Fabric(accelerator="cuda" if gpu else "cpu", devices=c.devices, strategy=strategy, precision=precision)

@@ -200,7 +200,7 @@ def reward_at_input(relevance: Tensor, title: str = "") -> Figure:
         axis.set_title("over channels and time" if temporal else "over channels")
         axis.set_xlabel("time step" if temporal else "")
         axis.set_ylabel("channel")
-    # A diverging map is ambiguous in grey, so brightness is the value and a contour marks the sign.
+    # One ramp from black to white, not two colours: it means the same in grey.
     limit = float(picture.abs().max()) or 1.0
     image = axis.imshow(picture.float(), cmap="gray", vmin=-limit, vmax=limit, aspect="equal" if spatial else "auto")
     figure.colorbar(image, ax=axis, label="reward (white: for, black: against)")

@@ -301,6 +301,7 @@ def test_refuses_before_it_writes_anything(tmp_path: Path) -> None:
         "has a time axis and model 'mlp' has none": small(
             data={"name": "event-digits"}, model={"name": "mlp"}, encoder={"steps": 1}
         ),
+        "'16-mixed' needs a GPU": small(training={"precision": "16-mixed", "accelerator": "cpu"}),
         "Adam refuses .*Invalid beta": small(optimizer={"betas": [2.0, 0.9]}),
         "has time steps of its own: .encoder. is for pictures": small(data={"name": "event-digits"}),
     }
