@@ -126,7 +126,7 @@ class TrainingConfig:
     devices: int = option(1, "processes (CPU) or GPUs; more than one trains with DDP", least=1)
     precision: str = option("32", "arithmetic", among=("32", "64", "16-mixed", "bf16-mixed"))
     deterministic: bool = option(True, "the same numbers on every run with the same seed, where torch can")
-    sample_every: int = option(50, "batches between two looks at firing rates during training", least=1)
+    sample_every: int = option(20, "batches between two looks at firing rates during training", least=1)
     figures: bool = option(True, "draw figures at the end")
     tensorboard: bool = option(False, "also write TensorBoard logs (extra: tensorboard)")
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 
 class Display:
@@ -25,25 +27,25 @@ class Display:
         self.console = console or Console(stderr=True, highlight=False)
         self.on = on
         self._warned: set[str] = set()
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
+        self._live: Live | None = None
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=self.console, auto_refresh=False)
+        self._task = self._bar.add_task("", total=None)
+        self._note = Text()
 
     def __enter__(self) -> Display:
         if self.on and self.console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
-            self._bar = Progress(
-                *columns, TextColumn("{task.fields[note]}"), console=self.console, refresh_per_second=4, transient=True
-            )
-            self._bar.start()
-            self._task = self._bar.add_task("", total=None, note="")
+            both = Group(self._bar, self._note)
+            self._live = Live(both, console=self.console, refresh_per_second=4, transient=True)
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def say(self, text: str) -> None:
         """Write a line."""
@@ -58,18 +60,17 @@ class Display:
 
     def begin_epoch(self, epoch: int, epochs: int, batches: int) -> None:
         """Start the bar of an epoch."""
-        if self._bar is not None:
-            self._bar.reset(self._task, total=batches, description=f"epoch {epoch}/{epochs}", note="")
+        if self._live is not None:
+            self._bar.reset(self._task, total=batches, description=f"epoch {epoch}/{epochs}")
 
     def advance(self) -> None:
         """Move the bar by a batch."""
-        if self._bar is not None:
+        if self._live is not None:
             self._bar.advance(self._task)
 
     def note(self, values: dict[str, Any]) -> None:
-        """Show figures beside the bar."""
-        if self._bar is not None:
-            self._bar.update(self._task, note=escape(line(values)))
+        """Show figures below the bar."""
+        self._note.plain = line(values)
 
     def end_epoch(self, row: dict[str, Any], epochs: int) -> None:
         """Write the line of an epoch."""
