@@ -64,7 +64,7 @@ def main() -> None:
         for method in args.methods:
             results = [run(preset, method, seed, fold, args.changes, args.out) for seed, fold in cases]
             accuracy = [100 * r["test_accuracy"] for r in results]
-            hidden = [list(r["spike_rate"].values())[0] for r in results]
+            hidden = [next(iter(r["spike_rate"].values())) for r in results]
             seconds = [r["train_seconds"] for r in results]
             rows.append(
                 f"| {preset} | {method} | {len(results)} | {spread(accuracy)} | {min(accuracy):.2f} | "

@@ -41,10 +41,11 @@ def fold(module: nn.Module, x: Tensor) -> Tensor:
         return cast(Tensor, module(x))
     if x.dim() < 3:
         raise ShapeError(
-            f"{type(module).__name__} inside a network over time got shape {list(x.shape)}; expected [T, B, features...]. "
+            f"{type(module).__name__} in a network over time got shape {list(x.shape)}; expected [T, B, features...]. "
             "For a static input [B, ...] say how long to run it: net(x, steps=T)"
         )
-    return cast(Tensor, module(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+    y: Tensor = module(x.flatten(0, 1))
+    return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
 class Sequential(nn.Sequential):
@@ -63,7 +64,7 @@ class Sequential(nn.Sequential):
     ...     y, state = net.run(x, state)
     """
 
-    def forward(self, x: Tensor, *, steps: int | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, *, steps: int | None = None) -> Tensor:
         """Run from rest over ``x`` ``[T, B, ...]``, or over a static ``x`` ``[B, ...]`` for ``steps`` steps."""
         return self.run(x, None, steps=steps)[0]
 
@@ -73,7 +74,7 @@ class Sequential(nn.Sequential):
         return y, state
 
     def advance(self, x: Tensor, state: State, steps: int | None) -> tuple[Tensor, State, int | None]:
-        """Run on from ``state``; also say whether the output is still static (``steps``) or runs over time (``None``)."""
+        """Run on from ``state``; the last value is ``steps`` while the output is still static, else ``None``."""
         states = [None] * len(self) if state is None else list(state)
         if len(states) != len(self):
             raise ShapeError(

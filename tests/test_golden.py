@@ -1,4 +1,4 @@
-"""The reference implementation's numbers (``lfprop`` 1.0.0), every case of a directory, so that more can be dropped in."""
+"""The reference implementation's numbers (``lfprop`` 1.0.0): every case of a directory, so more can be dropped in."""
 
 from __future__ import annotations
 

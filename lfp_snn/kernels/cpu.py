@@ -1,8 +1,8 @@
 """The scans over time fused into one compiled loop each (numba), for float32 and float64 on the CPU.
 
-Same signatures and same numbers as :mod:`lfp_snn.kernels.reference`. A kernel is compiled for a form of the dynamics and a
-rule when it is first needed (about half a second); rows of neurons are the inner loop, so the compiler vectorises them,
-and the state of a row stays in the cache over all time steps. Only the membrane is read back: spikes, reset and
+Signatures and numbers are those of :mod:`lfp_snn.kernels.reference`. A kernel is compiled for a form of the dynamics
+and a rule when it is first needed (about half a second); rows of neurons are the inner loop, so the compiler vectorises
+them, and the state of a row stays in the cache over all time steps. Only the membrane is read back: spikes, reset and
 adaptation are recomputed from it.
 """
 
@@ -242,7 +242,7 @@ def backward_lfp(
     static: bool,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
     """Share reward out over the currents (see :func:`lfp_snn.kernels.reference.backward_lfp`)."""
-    steps, batch, features = v.shape
+    _, batch, features = v.shape
     density = v.new_zeros(1, batch, features) if static else torch.empty_like(v)
     q, g_a = carry[0].clone(), v.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
     a = v.new_empty(batch, 0) if start.a is None else start.a
@@ -267,7 +267,7 @@ def backward_surrogate(
     static: bool,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
     """Back-propagate through time (see :func:`lfp_snn.kernels.reference.backward_surrogate`)."""
-    steps, batch, features = v.shape
+    _, batch, features = v.shape
     gradient = v.new_zeros(1, batch, features) if static else torch.empty_like(v)
     g_v, g_a = carry[0].clone(), v.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
     a = v.new_empty(batch, 0) if start.a is None else start.a

@@ -42,7 +42,7 @@ class Dynamics:
 
 
 class Parameters(NamedTuple):
-    """Parameters of a scan, each a tensor of ``[N]`` or ``[1]`` entries: decay, threshold, adaptation size and decay."""
+    """Parameters of a scan, each ``[N]`` or ``[1]``: decay, threshold, size and decay of the adaptation."""
 
     beta: Tensor
     theta: Tensor
@@ -51,7 +51,7 @@ class Parameters(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What a scan starts from: membrane ``v``, last spikes ``s`` and adaptation ``a`` (or ``None``), each ``[B, N]``."""
+    """What a scan starts from, each ``[B, N]``: membrane ``v``, last spikes ``s``, adaptation ``a`` (or ``None``)."""
 
     v: Tensor
     s: Tensor

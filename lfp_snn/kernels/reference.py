@@ -15,6 +15,21 @@ from torch import Tensor
 from lfp_snn.kernels.dynamics import Dynamics, Parameters, Start
 
 
+def _threshold(a: Tensor | None, p: Parameters) -> Tensor:
+    """Return the threshold of a step whose adaptation is ``a``."""
+    return p.theta if a is None or p.kappa is None else p.theta + p.kappa * a
+
+
+def _adapted(a: Tensor | None, s: Tensor, p: Parameters) -> Tensor | None:
+    """Return the adaptation of the step after one with spikes ``s``."""
+    return None if a is None or p.rho is None else p.rho * a + s
+
+
+def _adaptation_message(g_a: Tensor | None, n: Tensor, p: Parameters) -> Tensor | None:
+    """Return the message of a step's adaptation from that of the next and the step's own ``n``."""
+    return None if g_a is None or p.rho is None or p.kappa is None else p.rho * g_a - p.kappa * n
+
+
 def _carried(v: Tensor, s: Tensor, p: Parameters, dynamics: Dynamics) -> tuple[Tensor, Tensor | float]:
     """Return the membrane that decays into the next step, and what a delayed reset subtracts there."""
     if dynamics.reset == "zero":
@@ -45,9 +60,8 @@ def forward(
     for t in range(steps):
         w, reset = _carried(v, s, p, dynamics)
         v = p.beta * w + current[t if current.shape[0] > 1 else 0] - reset
-        threshold = p.theta if a is None else p.theta + p.kappa * a
-        s = (v > threshold).to(v.dtype)
-        a = None if a is None else p.rho * a + s
+        s = (v > _threshold(a, p)).to(v.dtype)
+        a = _adapted(a, s, p)
         spikes.append(s)
         membranes.append(v)
     return torch.stack(spikes), torch.stack(membranes if keep else membranes[-1:]), a
@@ -58,8 +72,8 @@ def _replay(v: Tensor, p: Parameters, start: Start) -> list[tuple[Tensor, Tensor
     past = [(start.s, start.a)]
     for v_t in v:
         a = past[-1][1]
-        s = (v_t > (p.theta if a is None else p.theta + p.kappa * a)).to(v.dtype)
-        past.append((s, None if a is None else p.rho * a + s))
+        s = (v_t > _threshold(a, p)).to(v.dtype)
+        past.append((s, _adapted(a, s, p)))
     return past
 
 
@@ -104,14 +118,14 @@ def backward_lfp(
         (s, _), (s_prev, a) = past[t + 1], past[t]
         w, reset = _carried(v[t - 1] if t else start.v, s_prev, p, dynamics)
         i = v[t] - (p.beta * w - reset)
-        adapt = 0.0 if a is None else p.kappa * a
+        adapt = 0.0 if a is None or p.kappa is None else p.kappa * a
         reward = message[t] if readout else s * message[t]
         if g_a is not None:
             reward = reward + s * g_a
         d = denominator(w, i, p.beta, reset, adapt, v[t])
         n = (reward + q) / (d + epsilon * torch.where(d >= 0, 1.0, -1.0).to(d.dtype))
         q = p.beta * w * n
-        g_a = None if g_a is None else p.rho * g_a - p.kappa * n
+        g_a = _adaptation_message(g_a, n, p)
         density.append(n)
     density.reverse()
     g = torch.stack(density)
@@ -140,17 +154,16 @@ def backward_surrogate(
     gradient = []
     for t in range(len(v) - 1, -1, -1):
         s, a = past[t + 1][0], past[t][1]
-        threshold = p.theta if a is None else p.theta + p.kappa * a
         g_s = message[t] if g_a is None else message[t] + g_a
         if attach_reset and dynamics.reset != "none":
             if dynamics.reset == "zero":
                 g_s = g_s - p.beta * v[t] * g_v
             else:
                 g_s = g_s - (1 if dynamics.delayed else p.beta) * p.theta * g_v
-        e = g_s * derivative(v[t] - threshold, slope)
+        e = g_s * derivative(v[t] - _threshold(a, p), slope)
         through = p.beta * g_v if dynamics.reset != "zero" else p.beta * (1 - s) * g_v
         g_v = e + through
-        g_a = None if g_a is None else p.rho * g_a - p.kappa * e
+        g_a = _adaptation_message(g_a, e, p)
         gradient.append(g_v)
     gradient.reverse()
     g = torch.stack(gradient)
@@ -167,7 +180,7 @@ def filter_forward(x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tenso
 
 
 def filter_backward(g: Tensor, decay: Tensor, static: bool) -> Tensor:
-    """The transpose of :func:`filter_forward`: ``g_x[t] = g[t] + decay*g_x[t+1]``, summed over time if ``static``."""
+    """Transpose :func:`filter_forward`: ``g_x[t] = g[t] + decay*g_x[t+1]``, summed over time if ``static``."""
     g_x, out = torch.zeros_like(g[0]), []
     for t in range(len(g) - 1, -1, -1):
         g_x = g[t] + decay * g_x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -39,7 +40,7 @@ def neuron(kind: str, options: Options | None = None, **more: Any) -> TimeModule
 def dense(sizes: Sequence[int], make: Callable[[int], nn.Module], dropout: float = 0.0) -> list[nn.Module]:
     """Return linear layers through ``sizes``, each followed by ``make(size)`` (and dropout)."""
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), make(n_out)]
         if dropout:
             layers.append(nn.Dropout(dropout))

@@ -34,6 +34,8 @@ class ALIFState(NamedTuple):
 class ALIF(SpikingNeuron):
     """Leaky integrate-and-fire neurons whose threshold rises by ``kappa`` with each spike and decays by ``rho``.
 
+    Beside these parameters it has those of :class:`SpikingNeuron`.
+
     Parameters
     ----------
     kappa : float or Tensor
@@ -42,8 +44,6 @@ class ALIF(SpikingNeuron):
         Decay of the adaptation per step, in [0, 1].
     learn_kappa, learn_rho : bool
         Whether these are trained.
-
-    The others are those of :class:`SpikingNeuron`.
 
     Examples
     --------

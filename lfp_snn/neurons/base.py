@@ -82,15 +82,15 @@ class TimeModule(nn.Module):
         return value.detach().to(x.dtype)
 
     def _check_finite(self, v: Tensor) -> None:
-        """Raise if NaN or infinity entered: the membrane keeps it to the last step, so one step is enough to look at."""
+        """Raise if NaN or infinity entered: the membrane keeps it, so the last step is enough to look at."""
         if v.device.type == "cpu" and not math.isfinite(float(v.detach().sum())):
             raise ValueError(
-                f"the membrane of {type(self).__name__} holds NaN or infinity: look for it in the input and in the weights"
+                f"the membrane of {type(self).__name__} holds NaN or infinity: look for it in input and weights"
             )
 
 
 class Rest(NamedTuple):
-    """What a scan returns beside the spikes: last membrane, adaptation, synaptic current (flat states as ``[B, ...]``)."""
+    """What a scan leaves beside the spikes, each ``[B, ...]``: membrane, adaptation, synaptic current."""
 
     v: Tensor
     a: Tensor | None
@@ -173,7 +173,7 @@ class SpikingNeuron(TimeModule):
         own = self._decay("beta"), self._learnt("threshold"), kappa, rho
         if self.recurrent is None:
             with torch._C.DisableTorchFunction():  # the scan has its own rule: no function in it is the propagator's
-                spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)  # type: ignore[no-untyped-call]
+                spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)
             i = None
         else:
             size = math.prod(shape[1:])
@@ -184,9 +184,7 @@ class SpikingNeuron(TimeModule):
                 )
             V = around.scale(self.recurrent)
             with torch._C.DisableTorchFunction():
-                spikes, v, a, i = RecurrentScan.apply(  # type: ignore[no-untyped-call]
-                    x, V, alpha, *own, start, i, steps, dynamics, backward
-                )
+                spikes, v, a, i = RecurrentScan.apply(x, V, alpha, *own, start, i, steps, dynamics, backward)
         self._check_finite(v)
         return spikes, Rest(v.reshape(shape), None if a is None else a.reshape(shape), i)
 

@@ -29,14 +29,14 @@ class CubaState(NamedTuple):
 class CubaLIF(SpikingNeuron):
     """Leaky integrate-and-fire neurons driven by a decaying synaptic current.
 
+    Beside these parameters it has those of :class:`SpikingNeuron`.
+
     Parameters
     ----------
     alpha : float or Tensor
         Decay of the synaptic current per step, in [0, 1].
     learn_alpha : bool
         Whether it is trained.
-
-    The others are those of :class:`SpikingNeuron`.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class CubaLIF(SpikingNeuron):
         start, i = Start(self._initial(u, x, "u"), self._initial(s, x, "s")), self._initial(i, x, "i")
         alpha = self._decay("alpha")
         if self.recurrent is None:
-            current = LeakyIntegral.apply(x, alpha, i, steps)  # type: ignore[no-untyped-call]
+            current = LeakyIntegral.apply(x, alpha, i, steps)
             spikes, rest = self._scan(current, start, steps)
             return spikes, CubaState(rest.v, spikes[-1].detach(), current[-1].detach())
         spikes, rest = self._scan(x, start, steps, alpha=alpha, i=i)

@@ -48,7 +48,7 @@ class LI(TimeModule):
         """Run over ``x`` ``[T, B, ...]``, or over a constant current ``[B, ...]``; see :meth:`LIF.forward`."""
         x, steps = self._over_time(x, steps)
         start = self._initial(None if state is None else state.u, x, "u")
-        u = LeakyIntegral.apply(x, self._decay("beta"), start, steps)  # type: ignore[no-untyped-call]
+        u = LeakyIntegral.apply(x, self._decay("beta"), start, steps)
         self._check_finite(u[-1])
         return u, LIState(u[-1].detach())
 

@@ -1,7 +1,7 @@
 """The scan of a spiking layer with explicit recurrent weights, and with a synaptic current where there is one.
 
-The current of a step depends on the spikes of the step before, ``x[t] + V s[t-1]``, so steps run one after the other; the
-neuron itself still runs in the fused kernels, one step a call. The message travels backwards through the recurrent
+The current of a step depends on the spikes of the step before, ``x[t] + V s[t-1]``, so steps run one after the other;
+the neuron itself still runs in the fused kernels, one step a call. The message travels backwards through the recurrent
 weights as through any other: ``g_s[t-1] += V^T g_x[t]``.
 """
 
@@ -17,7 +17,7 @@ from lfp_snn.neurons.scan import Backward, adaptation, fit, flat, parameter_mess
 
 
 class RecurrentScan(torch.autograd.Function):
-    """``spikes, v, a, i = RecurrentScan.apply(x, V, alpha, beta, theta, kappa, rho, start, i, steps, dynamics, backward)``.
+    """``spikes, v, a, i = apply(x, V, alpha, beta, theta, kappa, rho, start, i, steps, dynamics, backward)``.
 
     ``x`` is ``[T, B, N]`` or ``[1, B, N]``; ``V`` is ``[N, N]`` (to, from); ``alpha`` is the decay of the synaptic
     current ``i[t] = alpha*i[t-1] + x[t] + V s[t-1]``, or ``None`` where the input is the current.
@@ -48,7 +48,7 @@ class RecurrentScan(torch.autograd.Function):
         i_t = i
         for t in range(steps):
             current = torch.addmm(x[t if len(x) > 1 else 0], state.s, V.t())
-            if i_t is not None and currents is not None:
+            if alpha is not None and i_t is not None and currents is not None:
                 i_t = current = torch.addcmul(current, alpha, i_t, out=currents[t])
             s, v, a = kernels.forward(current[None], p, state, 1, dynamics, True)
             spikes[t], membrane[t] = s[0], v[0]

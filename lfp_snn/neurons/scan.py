@@ -83,7 +83,7 @@ def parameter_messages(
     """Return the messages of the neuron's own parameters (before any scaling), each ``[N]``.
 
     Every parameter is a weight of the state update: decay times membrane, minus threshold times reset, and so on. The
-    threshold (base and adapting) is also what the membrane is compared with: an additive term ``-theta`` of the decision.
+    threshold (base and adapting) is also what the membrane is compared with: a term ``-theta`` of the decision.
     """
     s_prev, v_prev = torch.cat([start.s[None], spikes[:-1]]), torch.cat([start.v[None], v[:-1]])
     a = adaptation(spikes, p, start)
@@ -173,8 +173,8 @@ class Scan(torch.autograd.Function):
         carry = (torch.zeros_like(v[0]), torch.zeros_like(v[0]) if ctx.has_a else None)
         static = ctx.shape[0] < ctx.steps and not ctx.learns
         answer, _ = how.scan(message, v, p, start, carry, ctx.dynamics, static)
-        learnt = {}
-        if ctx.learns:
+        learnt: dict[str, Tensor] = {}
+        if flat_spikes is not None and ctx.learns:
             learnt = parameter_messages(answer, v, flat_spikes, p, start, ctx.dynamics, how.sharing is not None)
             if ctx.shape[0] < ctx.steps:
                 answer = answer.sum(0, keepdim=True)

@@ -1,8 +1,8 @@
 """Surrogate derivatives of the spike, for training the same neurons by gradient descent.
 
-The forward pass is always the Heaviside step; only the backward pass differs. A surrogate is one function of the distance
-to the threshold ``x = v - theta`` in plain arithmetic, shared by the reference and the fused kernel, like the sharing
-rules of LFP.
+The forward pass is always the Heaviside step; only the backward pass differs. A surrogate is one function of the
+distance to the threshold ``x = v - theta`` in plain arithmetic, shared by the reference and the fused kernel, like the
+sharing rules of LFP.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from lfp_snn.neurons.scan import fit, flat
 
 
 class LeakyIntegral(torch.autograd.Function):
-    """``y = LeakyIntegral.apply(x, decay, start, steps)`` with ``x`` ``[T, B, ...]`` or, if constant, ``[1, B, ...]``."""
+    """``y = LeakyIntegral.apply(x, decay, start, steps)``; ``x`` is ``[T, B, ...]``, or ``[1, B, ...]`` if constant."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tensor:

@@ -19,7 +19,7 @@ def stabilised(z: Tensor, epsilon: float) -> Tensor:
 
 
 class Stabilise(torch.autograd.Function):
-    r"""The epsilon rule at the output of a linear operation: :math:`g \leftarrow g\, z / (z + \epsilon\,\mathrm{sign} z)`."""
+    r"""The epsilon rule at an operation's output: :math:`g \leftarrow g\, z / (z + \epsilon\,\mathrm{sign} z)`."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, epsilon: float) -> Tensor:
@@ -56,7 +56,7 @@ class HandThrough(torch.autograd.Function):
 
 
 class FromReward(torch.autograd.Function):
-    r"""The network's output: what arrives is the reward ``R``, what goes on is :math:`R / (z + \epsilon\,\mathrm{sign} z)`."""
+    r"""The network's output: the reward ``R`` arrives, and :math:`R / (z + \epsilon\,\mathrm{sign} z)` goes on."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, epsilon: float) -> Tensor:

@@ -1,4 +1,4 @@
-r"""From reward density to the feedback of a parameter: :math:`\mathrm{feedback}_W = |W| \cdot \partial\langle g, z\rangle / \partial W`.
+r"""From reward density to the feedback of a parameter: :math:`\mathrm{feedback}_W = |W| \cdot g x^\top`.
 
 The density that autograd brings to a parameter is scaled by the parameter's magnitude before it is accumulated, so it
 behaves like any gradient: it adds up, is clipped, averaged over processes and used by any optimiser.
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Scaled(torch.autograd.Function):
-    """Identity on a parameter (or on a modified copy ``value`` of it) that scales what comes back by ``max(|value|, floor)``."""
+    """Identity on a parameter (or a modified copy ``value``) that scales what comes back by ``max(|value|, floor)``."""
 
     @staticmethod
     def forward(ctx: Any, parameter: Tensor, value: Tensor, floor: float, keep: bool) -> Tensor:
@@ -75,4 +75,4 @@ class Scaler:
             return value
         if self.keep and isinstance(parameter, nn.Parameter):
             parameter.feedback = None  # type: ignore[attr-defined]
-        return Scaled.apply(parameter, value, self.floor, self.keep)  # type: ignore[no-untyped-call, no-any-return]
+        return Scaled.apply(parameter, value, self.floor, self.keep)  # type: ignore[no-any-return]

@@ -34,24 +34,30 @@ Kind = Literal[
 _NAMES: dict[Kind, str] = {
     "convolution": "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "normalisation": "layer_norm group_norm instance_norm rms_norm",
-    "activation": """relu relu6 leaky_relu elu selu celu gelu silu mish softplus softsign softshrink hardshrink tanhshrink
-        threshold hardtanh hardsigmoid hardswish logsigmoid log_sigmoid sigmoid tanh rrelu prelu clamp clip clamp_min
-        clamp_max sign sgn heaviside round floor ceil trunc fix abs absolute square sqrt exp expm1 log log1p erf sin cos
-        tan atan arctan pow float_power expit step""",
-    "mixing": """add batch_norm avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d""",
-    "view": """reshape view view_as reshape_as flatten unflatten permute transpose movedim moveaxis swapaxes swapdims
-        squeeze unsqueeze t contiguous clone ravel adjoint""",
-    "structure": """get getitem setitem set cat concat concatenate stack hstack vstack dstack split chunk tensor_split
-        unbind select narrow index_select gather take take_along_dim masked_select masked_fill where roll flip rot90 tile
-        repeat repeat_interleave expand expand_as broadcast_to broadcast_tensors diagonal tril triu pad unfold fold im2col
-        col2im pixel_shuffle pixel_unshuffle channel_shuffle sum mean cumsum nansum neg negative positive sub subtract
-        rsub isub dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout max_pool1d
-        max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d max_pool1d_with_indices
-        max_pool2d_with_indices max_pool3d_with_indices max_unpool1d max_unpool2d max_unpool3d fractional_max_pool2d
-        fractional_max_pool3d amax amin max min maximum minimum fmax fmin median sort topk kthvalue interpolate upsample
-        grid_sample embedding embedding_bag softmax log_softmax scatter scatter_add index_add index_copy slice_scatter
-        select_scatter atleast_1d atleast_2d as_strided to float double half bfloat16 type cpu cuda type_as
-        requires_grad detach""",
+    "activation": """
+        relu relu6 leaky_relu elu selu celu gelu silu mish softplus softsign softshrink hardshrink
+        tanhshrink threshold hardtanh hardsigmoid hardswish logsigmoid log_sigmoid sigmoid tanh rrelu prelu
+        clamp clip clamp_min clamp_max sign sgn heaviside round floor ceil trunc fix abs absolute square
+        sqrt exp expm1 log log1p erf sin cos tan atan arctan pow float_power expit step""",
+    "mixing": """
+        add batch_norm avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
+        adaptive_avg_pool3d""",
+    "view": """
+        reshape view view_as reshape_as flatten unflatten permute transpose movedim moveaxis swapaxes
+        swapdims squeeze unsqueeze t contiguous clone ravel adjoint""",
+    "structure": """
+        get getitem setitem set cat concat concatenate stack hstack vstack dstack split chunk tensor_split
+        unbind select narrow index_select gather take take_along_dim masked_select masked_fill where roll
+        flip rot90 tile repeat repeat_interleave expand expand_as broadcast_to broadcast_tensors diagonal
+        tril triu pad unfold fold im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle sum mean
+        cumsum nansum neg negative positive sub subtract rsub isub dropout dropout1d dropout2d dropout3d
+        alpha_dropout feature_alpha_dropout feature_dropout max_pool1d max_pool2d max_pool3d
+        adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d max_pool1d_with_indices
+        max_pool2d_with_indices max_pool3d_with_indices max_unpool1d max_unpool2d max_unpool3d
+        fractional_max_pool2d fractional_max_pool3d amax amin max min maximum minimum fmax fmin median sort
+        topk kthvalue interpolate upsample grid_sample embedding embedding_bag softmax log_softmax scatter
+        scatter_add index_add index_copy slice_scatter select_scatter atleast_1d atleast_2d as_strided to
+        float double half bfloat16 type cpu cuda type_as requires_grad detach""",
     "product": "mul multiply imul rmul matmul rmatmul bmm mm mv dot einsum",
     "quotient": "div divide true_divide truediv itruediv",
 }
@@ -79,7 +85,7 @@ def name_of(function: Function) -> str:
     >>> name_of(torch.Tensor.__iadd__), name_of(torch.relu_)
     ('add', 'relu')
     """
-    name = _DISPATCHED.get(function) or getattr(function, "__name__", "")
+    name: str = _DISPATCHED.get(function) or getattr(function, "__name__", None) or ""
     name = name.strip("_")
     return _ALIASES.get(name, name)
 

@@ -25,8 +25,8 @@ _activations: set[type[nn.Module]] = set()
 def register_module(module_type: type[nn.Module]) -> None:
     """Declare a module type without parameters to be an activation: it hands its reward through as a whole.
 
-    For modules whose ``forward`` LFP cannot read, such as a step function made of comparisons. Input and output must have
-    the same shape.
+    For modules whose ``forward`` LFP cannot read, such as a step function made of comparisons. Input and output must
+    have the same shape.
 
     Examples
     --------
@@ -74,8 +74,8 @@ class LFP:
         Other rules for some modules, by type or by name: ``{nn.Conv2d: Gamma(), "head": ZPlus()}``.
         Names go before types.
     scale_floor : float
-        Parameters are scaled by ``max(|w|, scale_floor)``. At 0, the reference's behaviour, a parameter that is 0 (a fresh
-        bias) never moves.
+        Parameters are scaled by ``max(|w|, scale_floor)``. At 0, the reference's behaviour, a parameter that is 0 (a
+        fresh bias) never moves.
     homeostasis : RateTerm, optional
         A term that keeps hidden neurons in a band of firing rates (:class:`lfp_snn.rewards.Homeostasis`).
     record : bool
@@ -183,7 +183,7 @@ class LFP:
             running.pop().close()
             if output is None or not (torch.is_grad_enabled() and args[0].requires_grad):
                 return output
-            return HandThrough.apply(args[0], output, self.epsilon)  # type: ignore[no-untyped-call]
+            return HandThrough.apply(args[0], output, self.epsilon)
 
         return [
             module.register_forward_pre_hook(enter),

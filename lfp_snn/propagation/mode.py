@@ -46,7 +46,7 @@ def _replace(value: Any, by: Callable[[Tensor], Tensor]) -> Any:
 def settled(x: Tensor) -> Tensor:
     """Apply the epsilon rule that a linear operation left pending on ``x``, if any."""
     epsilon = getattr(x, PENDING, None)
-    return x if epsilon is None else Stabilise.apply(x, epsilon)  # type: ignore[no-untyped-call, no-any-return]
+    return x if epsilon is None else Stabilise.apply(x, epsilon)
 
 
 def _pending(y: Any, epsilon: float) -> Any:
@@ -104,7 +104,7 @@ class Pass(TorchFunctionMode):
             return func(x, w, b, *rest, **options)  # type: ignore[no-any-return]
 
         y = linear.under_rule(apply, settled(x), weight, bias, self.rule, self.scaler)
-        return y if self.rule.parts() else _pending(y, self.rule.epsilon)  # type: ignore[no-any-return]
+        return y if self.rule.parts() else _pending(y, self.rule.epsilon)
 
     def _normalisation(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         return _pending(_NORMS[name_of(func)](self, *args, **kwargs), self.rule.epsilon)  # type: ignore[no-any-return]
@@ -118,7 +118,7 @@ class Pass(TorchFunctionMode):
             z = self.scaler(z)
         rest, options = self._ready(tuple(rest), options)
         a = _out_of_place(func)(z.detach(), *rest, **options)
-        return HandThrough.apply(z, a, self.rule.epsilon)  # type: ignore[no-untyped-call]
+        return HandThrough.apply(z, a, self.rule.epsilon)
 
     def _mixing(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = self._ready(args, kwargs)

@@ -1,7 +1,7 @@
 """The network's output, where the reward enters.
 
-A reward is given for an output, not for a density. Where the output is a value (logits, a membrane), it is divided by that
-value. Where it is spikes, the neuron takes the reward as it is, so that a silent output neuron can be told to fire.
+A reward is given for an output, not for a density. Where the output is a value (logits, a membrane), it is divided by
+that value. Where it is spikes, the neuron takes the reward as it is: a silent output neuron, too, can be told to fire.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def receive_reward(outputs: Any, epsilon: float) -> Any:
             sources = spiking_sources(leaf)
             if sources is None:
                 # If the output is that of a linear layer, its epsilon rule and this division are one and the same.
-                leaves[k] = FromReward.apply(leaf, getattr(leaf, PENDING, epsilon))  # type: ignore[no-untyped-call]
+                leaves[k] = FromReward.apply(leaf, getattr(leaf, PENDING, epsilon))
             else:
                 for how in sources:
                     how.readout = True

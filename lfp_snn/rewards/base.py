@@ -14,7 +14,7 @@ from lfp_snn.errors import ShapeError
 
 
 class SendReward(torch.autograd.Function):
-    """The value ``-sum(reward) / count``; what goes back to the output is ``-reward / count``, the reward, not a gradient."""
+    """The value ``-sum(reward) / count``; what goes back is ``-reward / count``, the reward and not a gradient."""
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, reward: Tensor, count: int) -> Tensor:
@@ -58,7 +58,7 @@ class Reward:
         check(output, lengths)
         with torch.no_grad():
             reward = self.reward(output.detach(), target, lengths)
-        return SendReward.apply(output, reward, output.shape[-2])  # type: ignore[no-untyped-call, no-any-return]
+        return SendReward.apply(output, reward, output.shape[-2])  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         """Show the options."""

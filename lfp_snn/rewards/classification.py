@@ -1,7 +1,7 @@
 """Rewards for logits: of a static network, or the mean over time of a membrane (or of spikes).
 
-Each says how far a logit ``z`` should move, its *density* ``R/z``; over time, every valid step gets the same density. The
-formulas are those of the reference implementation (arXiv 2308.12053, ``lfprop`` 1.0.0).
+Each says how far a logit ``z`` should move, its *density* ``R/z``; over time, every valid step gets the same density.
+The formulas are those of the reference implementation (arXiv 2308.12053, ``lfprop`` 1.0.0).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rewards that move one output neuron up or down, whatever the sample: for feature visualisation and for control tasks."""
+"""Rewards that move one output neuron up or down, whatever the sample: to visualise features, for control tasks."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ class SpikeReward(Reward):
 class RateCoded(SpikeReward):
     """The reference's reward for rate-coded spikes, per step: fades as a neuron fires often (or seldom) enough.
 
-    ``1 - sigmoid(n - T//2)`` for the true class, ``1 - sigmoid((T - n) - T//2)`` for the others, with ``n`` spikes in ``T``
-    steps (``SnnCorrectClassRewardSpikesRateCoded`` of ``lfprop`` 1.0.0, divided by T).
+    ``1 - sigmoid(n - T//2)`` for the true class, ``1 - sigmoid((T - n) - T//2)`` for the others, with ``n`` spikes in
+    ``T`` steps (``SnnCorrectClassRewardSpikesRateCoded`` of ``lfprop`` 1.0.0, divided by T).
 
     Examples
     --------
@@ -56,7 +56,7 @@ class RateCoded(SpikeReward):
 
 @dataclass(repr=False)
 class RateSoftmax(SpikeReward):
-    """Classes compete: the size is ``|onehot - softmax(scale * rate)|``, so it fades with the margin, not with the count.
+    """Classes compete: the size is ``|onehot - softmax(scale * rate)|``, so it fades with the margin, not the count.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How reward is shared: layer rules for linear operations, sharing rules for spiking neurons. Small frozen dataclasses."""
+"""How reward is shared: layer rules for linear operations, sharing rules for spiking neurons."""
 
 from lfp_snn.rules.layer import AlphaBeta, Epsilon, Gamma, Part, Rule, Term, Zero, ZPlus
 from lfp_snn.rules.sharing import Conserving, Contribution, Reference, Sharing

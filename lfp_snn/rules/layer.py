@@ -123,7 +123,9 @@ class Gamma(Rule):
 
 @dataclass(frozen=True)
 class AlphaBeta(Rule):
-    """The alpha-beta rule: ``alpha`` times the positive minus ``beta`` times the negative contributions; alpha - beta = 1.
+    """The alpha-beta rule: ``alpha`` times the positive minus ``beta`` times the negative contributions.
+
+    ``alpha - beta`` must be 1.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""How a spiking neuron shares its reward among the terms of its membrane: the neuron's sharing rule.
+r"""How a spiking neuron shares its reward among the terms of its membrane: the neuron's sharing rule.
 
 At every step a neuron holds the reward :math:`R_t` of its spike plus the reward :math:`Q_t` that came back through its
 membrane. The density it hands to every term of the state update is
 
-.. math:: n_t = (R_t + Q_t) / (d_t + \\epsilon\\,\\mathrm{sign}(d_t))
+.. math:: n_t = (R_t + Q_t) / (d_t + \epsilon\,\mathrm{sign}(d_t))
 
 and a sharing rule is the choice of the denominator :math:`d_t`. It is one function of the terms of the update
 
@@ -13,12 +13,12 @@ and a sharing rule is the choice of the denominator :math:`d_t`. It is one funct
 ``beta``   the decay of the membrane
 ``reset``  what a delayed reset subtracts at this step (0 where there is none)
 ``adapt``  what the adaptation adds to the threshold (0 without adaptation)
-``v``      the membrane :math:`v_t = \\beta w + i - \\mathrm{reset}` that is compared with the threshold
+``v``      the membrane :math:`v_t = \beta w + i - \mathrm{reset}` that is compared with the threshold
 =========  =================================================================================================
 
-written in plain arithmetic (``+ - * /``, ``abs``, comparisons), so that the same definition serves torch tensors in the
-reference kernel and compiled scalars in the fused one. (Prefer ``i - w + beta*w`` to ``i - (1 - beta)*w``: a literal number makes
-the compiler calculate in double precision.)
+written in plain arithmetic (``+ - * /``, ``abs``, comparisons), so that the same definition serves torch tensors in
+the reference kernel and compiled scalars in the fused one. (Prefer ``i - w + beta*w`` to ``i - (1 - beta)*w``: a
+literal number makes the compiler calculate in double precision.)
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Sharing:
 
 @dataclass(frozen=True)
 class Reference(Sharing):
-    """The rule of the reference implementation (``lfprop`` 1.0.0): :math:`d = |w| + |i - (1-\\beta) w| + |adapt|`.
+    r"""The rule of the reference implementation (``lfprop`` 1.0.0): :math:`d = |w| + |i - (1-\beta) w| + |adapt|`.
 
     Never larger messages than ``reward / d``, whatever the number of steps; does not conserve the reward.
 
@@ -68,13 +68,13 @@ class Reference(Sharing):
 
     @staticmethod
     def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, v: Any) -> Any:
-        """Return :math:`|w| + |i - (1-\\beta) w| + |adapt|`."""
+        r"""Return :math:`|w| + |i - (1-\beta) w| + |adapt|`."""
         return abs(w) + abs(i - w + beta * w) + abs(adapt)
 
 
 @dataclass(frozen=True)
 class Contribution(Sharing):
-    """Shares by the size of each term: :math:`d = |\\beta w| + |i| + |reset| + |adapt|`.
+    r"""Shares by the size of each term: :math:`d = |\beta w| + |i| + |reset| + |adapt|`.
 
     What goes out is at most what came in, in absolute value: ``sum(|term| * |n|) <= |R + Q|``.
 
@@ -86,7 +86,7 @@ class Contribution(Sharing):
 
     @staticmethod
     def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, v: Any) -> Any:
-        """Return :math:`|\\beta w| + |i| + |reset| + |adapt|`."""
+        r"""Return :math:`|\beta w| + |i| + |reset| + |adapt|`."""
         return abs(beta * w) + abs(i) + abs(reset) + abs(adapt)
 
 

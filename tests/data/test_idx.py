@@ -30,7 +30,11 @@ ZIPPED = gzip.compress(GOOD, mtime=0)  # the same bytes in every process that co
 
 @given(
     st.sampled_from(sorted(CODES)).flatmap(
-        lambda d: hnp.arrays(np.dtype(d), hnp.array_shapes(max_dims=4, max_side=4), elements={"allow_nan": False} if d[0] == "f" else None)
+        lambda d: hnp.arrays(
+            np.dtype(d),
+            hnp.array_shapes(max_dims=4, max_side=4),
+            elements={"allow_nan": False} if d[0] == "f" else None,
+        )
     ),
     st.booleans(),
 )

@@ -29,7 +29,7 @@ def name(form: Dynamics) -> str:
 
 
 def with_flags(*rules: object) -> list[object]:
-    """Combine every form with every rule and, as each combination compiles a kernel, one of the sets of flags in turn."""
+    """Combine every form with every rule and one of the sets of flags in turn (each combination compiles a kernel)."""
     flags = itertools.cycle(itertools.product((True, False), repeat=3))
     return [
         pytest.param(form, *rule, *next(flags), id="-".join([name(form), *(type(r).__name__ for r in rule)]))

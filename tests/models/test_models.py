@@ -70,7 +70,9 @@ def test_calibrate_reaches_the_rate_in_every_layer(rate: float) -> None:
     rates: dict[str, float] = {}
     for name, module in net.named_modules():
         if isinstance(module, SpikingNeuron):
-            module.register_forward_hook(lambda m, a, out, name=name: rates.update({name: float(out[0].mean())}))
+            module.register_forward_hook(
+                lambda m, a, out, name=name: rates.update({name: out[0].detach().mean().item()})
+            )
     net(x)
     assert max(rates.values()) < 0.01  # sparse events through a default initialisation: nearly silent
     before = {n: p.clone() for n, p in net.named_parameters()}

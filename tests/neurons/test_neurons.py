@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
@@ -23,7 +22,9 @@ RULES: list[Sharing] = [Reference(1e-6), Contribution(1e-6), Conserving(1e-6)]
 FORMS = [("subtract", True), ("subtract", False), ("zero", True), ("none", True)]
 
 
-def run(neuron: SpikingNeuron, x: Tensor, message: Tensor, rule: Sharing, readout: bool = False) -> tuple[Tensor, Tensor]:
+def run(
+    neuron: SpikingNeuron, x: Tensor, message: Tensor, rule: Sharing, readout: bool = False
+) -> tuple[Tensor, Tensor]:
     """Return the spikes and the density of the input that a message causes."""
     x = x.clone().requires_grad_()
     with surrounded(Ambient(sharing=rule)):
@@ -161,7 +162,9 @@ def _with(kernels: Any, neuron: TimeModule, x: Tensor) -> Any:
         return neuron(x)
 
 
-def surrogate_loop(x: Tensor, beta: Tensor, theta: Tensor, reset: str, delayed: bool, V: Tensor | None = None) -> Tensor:
+def surrogate_loop(
+    x: Tensor, beta: Tensor, theta: Tensor, reset: str, delayed: bool, V: Tensor | None = None
+) -> Tensor:
     """LIF with an arctangent surrogate in plain autograd, the reset detached: what the fused backward must equal."""
 
     class Spike(torch.autograd.Function):
@@ -179,7 +182,7 @@ def surrogate_loop(x: Tensor, beta: Tensor, theta: Tensor, reset: str, delayed: 
     for x_t in x:
         r = s.detach()
         if V is not None:
-            x_t = x_t + s @ V.T  # noqa: PLW2901
+            x_t = x_t + s @ V.T
         if reset == "zero":
             v = beta * v * (1 - r) + x_t
         elif reset == "none":

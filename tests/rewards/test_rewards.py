@@ -146,7 +146,7 @@ def test_padding_changes_nothing(name: str, make: Callable[..., Reward], y: Tens
 def test_calling_sends_the_reward_not_a_gradient() -> None:
     z = Z.clone().requires_grad_()
     value = Softmax()(z, Y)
-    assert float(value) == pytest.approx(float(-Softmax().reward(Z, Y).sum() / 2))
+    assert value.item() == pytest.approx(float(-Softmax().reward(Z, Y).sum() / 2))
     value.backward()
     torch.testing.assert_close(z.grad, -Softmax().reward(Z, Y) / 2)
 
