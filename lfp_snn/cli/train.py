@@ -65,7 +65,7 @@ def train(
 
         lfp-snn train --preset mnist-mlp --epochs 3 --seed 1
 
-        lfp-snn train --preset nmnist-cnn --data-root ~/data --optimizer.lr 0.002 --model.beta 0.8
+        lfp-snn train --preset nmnist-cnn --data-root ~/data --optimizer.lr 0.002 --model.neuron_options.beta 0.8
 
         lfp-snn train --config mine.toml --method surrogate --out runs/baseline
 

@@ -21,6 +21,7 @@ from lfp_snn.data.events import (
 from lfp_snn.data.frames import FrameDataset
 from lfp_snn.data.idx import read_idx
 from lfp_snn.data.loader import EpochSampler, loader, set_epoch
+from lfp_snn.data.recordings import Recording, read_recording, write_recording
 from lfp_snn.data.root import data_root, missing
 from lfp_snn.data.simulate import EventCamera, record_image, record_images, saccades, simulate_events
 from lfp_snn.data.splits import REGISTRY, BatchDataset, Splits, builder_options, load, stratified_split
@@ -50,6 +51,7 @@ __all__ = [
     "ImageOptions",
     "Latency",
     "Rate",
+    "Recording",
     "Recordings",
     "SensorSize",
     "Splits",
@@ -66,10 +68,12 @@ __all__ = [
     "make_events",
     "missing",
     "read_idx",
+    "read_recording",
     "record_image",
     "record_images",
     "saccades",
     "set_epoch",
     "simulate_events",
     "stratified_split",
+    "write_recording",
 ]
