@@ -13,7 +13,6 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +24,14 @@ from lfp_snn.rewards import Reward
 
 def step(net: nn.Module, x: Tensor, y: Tensor, steps: int | None, reward: Reward, lfp: bool) -> Callable[[], None]:
     """Return a function that makes one training step."""
-    optimizer, propagator = torch.optim.Adam(net.parameters(), 1e-4), LFP(keep_feedback=False)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-4, fused=True)
+    if lfp:  # once and for good, as the training loop does
+        LFP(keep_feedback=False).attach(net)
 
     def make() -> None:
         optimizer.zero_grad()
-        with propagator.context(net) if lfp else nullcontext():
-            output = net(x) if steps is None else net(x, steps=steps)
-            (reward if lfp else reward.loss)(output, y).backward()
+        output = net(x) if steps is None else net(x, steps=steps)
+        (reward if lfp else reward.loss)(output, y).backward()
         optimizer.step()
 
     return make
