@@ -32,6 +32,11 @@ def decay(tau: float, dt: float = 1.0) -> float:
 class TimeModule(nn.Module):
     """A module that runs over time: ``y, state = module(x, state, steps=...)`` with ``x`` ``[T, B, ...]``."""
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run; what a neuron does inside has rules of its own, so the propagator does not look at its functions."""
+        with torch._C.DisableTorchFunction():
+            return super().__call__(*args, **kwargs)
+
     def _add(self, name: str, value: float | Tensor, learn: bool) -> None:
         tensor = torch.as_tensor(value, dtype=torch.get_default_dtype()).detach().clone()
         if learn:
@@ -172,8 +177,7 @@ class SpikingNeuron(TimeModule):
         start = Start(*(None if q is None else q.flatten(1) for q in start))  # type: ignore[arg-type]
         own = self._decay("beta"), self._learnt("threshold"), kappa, rho
         if self.recurrent is None:
-            with torch._C.DisableTorchFunction():  # the scan has its own rule: no function in it is the propagator's
-                spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)
+            spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)
             i = None
         else:
             size = math.prod(shape[1:])
@@ -183,8 +187,7 @@ class SpikingNeuron(TimeModule):
                     f"but its input has features {list(shape[1:])}"
                 )
             V = around.scale(self.recurrent)
-            with torch._C.DisableTorchFunction():
-                spikes, v, a, i = RecurrentScan.apply(x, V, alpha, *own, start, i, steps, dynamics, backward)
+            spikes, v, a, i = RecurrentScan.apply(x, V, alpha, *own, start, i, steps, dynamics, backward)
         self._check_finite(v)
         return spikes, Rest(v.reshape(shape), None if a is None else a.reshape(shape), i)
 
