@@ -20,12 +20,12 @@ from lfp_snn.data.events import (
 )
 from lfp_snn.data.frames import FrameDataset
 from lfp_snn.data.idx import read_idx
+from lfp_snn.data.images import ImageDataset, ImageOptions
 from lfp_snn.data.loader import EpochSampler, loader, set_epoch
 from lfp_snn.data.recordings import Recording, read_recording, write_recording
 from lfp_snn.data.root import data_root, missing
 from lfp_snn.data.simulate import EventCamera, record_image, record_images, saccades, simulate_events
 from lfp_snn.data.splits import REGISTRY, BatchDataset, Splits, builder_options, load, stratified_split
-from lfp_snn.data.static import ImageDataset, ImageOptions
 
 __all__ = [
     "ENCODERS",

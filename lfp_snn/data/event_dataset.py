@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from lfp_snn.data.augment import Augment, draw, mix
 from lfp_snn.data.batch import Batch
 from lfp_snn.data.binning import Binning, ByCount, ByEvents, ByWindow, bin_recordings, event_shape
 from lfp_snn.data.cache import Write, cached, describe, describe_files
 from lfp_snn.data.events import Events, EventSource, Recordings, SensorSize, check_events, check_sensor_size
+from lfp_snn.data.examples import Examples
 from lfp_snn.data.frames import FrameDataset
 from lfp_snn.data.splits import Splits, stratified_split
 from lfp_snn.errors import ConfigError, DataError
@@ -27,7 +26,7 @@ EventTransform = Callable[[Events], Events]
 """Events in, events out, as those of `tonic.transforms`."""
 
 
-class EventDataset(Dataset[tuple[Tensor, int]]):
+class EventDataset(Examples):
     """Event recordings with labels, binned on access.
 
     Parameters
@@ -67,6 +66,8 @@ class EventDataset(Dataset[tuple[Tensor, int]]):
     (torch.Size([2, 2, 2, 4, 8]), tensor([2, 1]))
     """
 
+    _one, _batch_axis = "recording", 1
+
     def __init__(
         self,
         recordings: Sequence[Events],
@@ -87,57 +88,26 @@ class EventDataset(Dataset[tuple[Tensor, int]]):
             raise ConfigError(f"group must be a whole number of at least 1, got {group!r}")
         if isinstance(recordings, Recordings):
             _check_all(recordings, self.sensor_size)
-        self.recordings, self.binning, self.group, self.seed = recordings, binning, group, seed
+        super().__init__(labels, seed)
+        self.recordings, self.binning, self.group = recordings, binning, group
         self.shape = event_shape(self.sensor_size, group)
-        self.indices: NDArray[np.int64] = np.arange(len(labels))
-        self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
-        self._all_labels = self.labels
-        self._epoch = 0
         self._set_changes(augment, random_transforms)
 
-    def _set_changes(self, augment: Augment | None, random_transforms: Sequence[EventTransform]) -> None:
+    def _set_changes(self, augment: Augment | None = None, random_transforms: Sequence[EventTransform] = ()) -> None:
         if augment is not None and augment.changes_time and isinstance(self.binning, ByEvents):
             raise ConfigError("time_jitter_us and time_stretch need steps of time, not of a number of events")
         self.augment, self.random_transforms = augment, tuple(random_transforms)
 
-    def __len__(self) -> int:
-        """Return the number of recordings."""
-        return len(self.indices)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Say which epoch begins; augmentation draws from (seed, epoch, index)."""
-        self._epoch = epoch
-
     def events(self, index: int) -> Events:
         """Return recording ``index`` as events, not augmented."""
         return check_events(self.recordings[int(self.indices[index])], self.sensor_size, where=f"recording {index}")
-
-    def subset(
-        self,
-        indices: NDArray[np.int64],
-        *,
-        augment: Augment | None = None,
-        random_transforms: Sequence[EventTransform] = (),
-    ) -> EventDataset:
-        """Select some of the recordings, by their place in this data set, with another augmentation."""
-        part = copy.copy(self)
-        part.indices, part.labels = self.indices[indices], self.labels[indices]
-        part._set_changes(augment, random_transforms)
-        return part
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Return one recording [T, ...] and its label."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"no recording {index}: there are {len(self)}")
-        batch = self.__getitems__([index])
-        return batch.x[:, 0], int(batch.target[0])
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Make a batch; x is float32 [T, B, ...], T the steps of the longest."""
         chosen = self.indices[indices]
         x, steps = self._bin(chosen, torch.float32)
         lengths = None if isinstance(self.binning, ByCount) else torch.from_numpy(steps)
-        return Batch(x, torch.from_numpy(self._all_labels[chosen]), lengths)
+        return Batch(x, self._targets(chosen), lengths)
 
     def _bin(self, chosen: NDArray[np.int64], dtype: torch.dtype) -> tuple[Tensor, NDArray[np.int64]]:
         if isinstance(self.recordings, Recordings) and not self.random_transforms:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,16 +9,15 @@ import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from lfp_snn.data.augment import GOLDEN, Augment, draw, gauss_pair, mix_one, uniform_one
 from lfp_snn.data.batch import Batch
 from lfp_snn.data.events import SensorSize
+from lfp_snn.data.examples import Examples
 from lfp_snn.errors import ConfigError, DataError
 
 
-class FrameDataset(Dataset[tuple[Tensor, int]]):
+class FrameDataset(Examples):
     """Binned recordings with labels.
 
     Parameters
@@ -54,6 +52,8 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
     (torch.Size([3, 2, 3, 2, 2]), tensor([2, 3]))
     """
 
+    _one, _batch_axis = "recording", 1
+
     def __init__(
         self,
         frames: NDArray[np.uint8],
@@ -77,41 +77,16 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
             or (np.diff(offsets) < 0).any()
         ):
             raise DataError("offsets must ascend from 0 to the number of frames, one more than there are labels")
-        self.frames, self.offsets, self.packed, self.seed = frames, offsets, packed, seed
-        self.indices: NDArray[np.int64] = np.arange(len(labels))
-        self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
-        self._all_labels = self.labels
+        super().__init__(labels, seed)
+        self.frames, self.offsets, self.packed = frames, offsets, packed
         self._set_changes(augment)
         steps = np.diff(offsets)
         self._fixed = bool((steps == steps[0]).all()) if len(steps) else True
-        self._epoch = 0
 
-    def _set_changes(self, augment: Augment | None) -> None:
+    def _set_changes(self, augment: Augment | None = None) -> None:
         if augment is not None and augment.changes_time:
             raise ConfigError("time_jitter_us and time_stretch work on events, not on binned frames: pass cache=False")
         self.augment = augment
-
-    def __len__(self) -> int:
-        """Return the number of recordings."""
-        return len(self.indices)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Say which epoch begins; augmentation draws from (seed, epoch, index)."""
-        self._epoch = epoch
-
-    def subset(self, indices: NDArray[np.int64], *, augment: Augment | None = None) -> FrameDataset:
-        """Select some of the recordings, by their place in this data set, with another augmentation."""
-        part = copy.copy(self)
-        part.indices, part.labels = self.indices[indices], self.labels[indices]
-        part._set_changes(augment)
-        return part
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Return one recording [T, ...] and its label."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"no recording {index}: there are {len(self)}")
-        batch = self.__getitems__([index])
-        return batch.x[:, 0], int(batch.target[0])
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Make a batch; x is float32 [T, B, ...], T the steps of the longest."""
@@ -130,7 +105,7 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         lengths = None if self._fixed else torch.from_numpy(steps.copy())
         return Batch(
             torch.from_numpy(x).view(n_steps, len(chosen), *self.shape),
-            torch.from_numpy(self._all_labels[chosen]),
+            self._targets(chosen),
             lengths,
         )
 

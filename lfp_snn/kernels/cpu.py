@@ -74,6 +74,18 @@ def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool):
     return kernel
 
 
+@njit(**_OPTIONS)
+def _replay(v, theta, kappa, rho, a0, past):
+    """Recompute the adaptation of every step of one sample from its membrane."""
+    one, zero = theta.dtype.type(1), theta.dtype.type(0)
+    past[0] = a0
+    for t in range(v.shape[0]):
+        for n in range(v.shape[1]):
+            k = n if theta.shape[0] > 1 else 0
+            a = past[t, n]
+            past[t + 1, n] = rho[k] * a + (one if v[t, n] > theta[k] + kappa[k] * a else zero)
+
+
 @lru_cache
 def _lfp_kernel(dynamics: Dynamics, scalar: bool, readout: bool, static: bool, denominator: Callable[..., Any]):
     carried, adaptive, share = _carried(dynamics), dynamics.adaptive, njit(inline="always")(denominator)
@@ -86,13 +98,7 @@ def _lfp_kernel(dynamics: Dynamics, scalar: bool, readout: bool, static: bool, d
         be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
         for b in range(first, last):
             if adaptive:
-                past[0] = a0[b]
-                for t in range(steps):
-                    for n in range(features):
-                        if not scalar:
-                            th, ka, rh = theta[n], kappa[n], rho[n]
-                        a = past[t, n]
-                        past[t + 1, n] = rh * a + (one if v[t, b, n] > th + ka * a else zero)
+                _replay(v[:, b], theta, kappa, rho, a0[b], past)
             q_b, g_ab = q[b], g_a[b]
             for t in range(steps - 1, -1, -1):
                 x, out, m = v[t, b], density[0 if static else t, b], message[t, b]
@@ -136,18 +142,12 @@ def _surrogate_kernel(dynamics: Dynamics, scalar: bool, attach: bool, static: bo
     @njit(**_OPTIONS)
     def kernel(message, v, beta, theta, kappa, rho, a0, g_v, g_a, gradient, slope, first, last):
         steps, _, features = v.shape
-        one, zero = beta.dtype.type(1), beta.dtype.type(0)
+        zero = beta.dtype.type(0)
         past = np.empty((steps + 1 if adaptive else 1, features), beta.dtype)
         be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
         for b in range(first, last):
             if adaptive:
-                past[0] = a0[b]
-                for t in range(steps):
-                    for n in range(features):
-                        if not scalar:
-                            th, ka, rh = theta[n], kappa[n], rho[n]
-                        a = past[t, n]
-                        past[t + 1, n] = rh * a + (one if v[t, b, n] > th + ka * a else zero)
+                _replay(v[:, b], theta, kappa, rho, a0[b], past)
             g_vb, g_ab = g_v[b], g_a[b]
             for t in range(steps - 1, -1, -1):
                 x, out, m = v[t, b], gradient[0 if static else t, b], message[t, b]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lfp_snn.kernels import Dynamics, Parameters, Start, select
-from lfp_snn.neurons.scan import Backward, adaptation, fit, flat, parameter_messages
+from lfp_snn.neurons.scan import Backward, adaptation, fit, flat, needed, parameter_messages
 
 
 class RecurrentScan(torch.autograd.Function):
@@ -95,10 +95,5 @@ class RecurrentScan(torch.autograd.Function):
         g_V = torch.einsum("tbi,tbj->ij", answers[1:], s[:-1]).addmm_(answers[0].t(), start.s)
         out = answers.sum(0, keepdim=True) if ctx.constant else answers
         how.after(densities, out, s, v.shape)
-        own_grads = [
-            fit(learnt[name], q, features) if need else None
-            for name, q, need in zip(
-                ("beta", "theta", "kappa", "rho"), (beta, theta, kappa, rho), ctx.needs_input_grad[3:7], strict=True
-            )
-        ]
-        return out, g_V, g_alpha, *own_grads, None, None, None, None, None
+        parameters = needed(learnt, (beta, theta, kappa, rho), ctx.needs_input_grad[3:7], features)
+        return out, g_V, g_alpha, *parameters, None, None, None, None, None

@@ -111,6 +111,17 @@ def fit(message: Tensor, parameter: Tensor, features: torch.Size) -> Tensor:
     return message.reshape(features).sum_to_size(parameter.shape)
 
 
+def needed(
+    messages: dict[str, Tensor],
+    parameters: tuple[Tensor | None, ...],
+    needs: tuple[bool, ...],
+    features: torch.Size,
+) -> list[Tensor | None]:
+    """Return the messages of ``(beta, theta, kappa, rho)`` in their shapes, ``None`` where none is needed."""
+    named = zip(Parameters._fields, parameters, needs, strict=True)
+    return [fit(messages[name], q, features) if need and q is not None else None for name, q, need in named]
+
+
 def flat(parameter: Tensor | None, features: torch.Size) -> Tensor | None:
     """Return a parameter as the kernels want it: ``[1]`` for a scalar, else one entry a neuron."""
     if parameter is None:
@@ -141,17 +152,11 @@ class Scan(torch.autograd.Function):
         features = x.shape[2:]
         flats = [flat(q, features) for q in (beta, theta, kappa, rho)]
         p = Parameters(*flats)  # type: ignore[arg-type]
-        ctx.keep = any(ctx.needs_input_grad)
-        spikes, v, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, ctx.keep)
+        keep = any(ctx.needs_input_grad)
+        spikes, v, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, keep)
         out: Tensor = spikes.reshape(steps, *x.shape[1:])
-        if ctx.keep:
-            ctx.dynamics, ctx.backward_, ctx.shape, ctx.steps, ctx.has_a = (
-                dynamics,
-                backward,
-                x.shape,
-                steps,
-                a is not None,
-            )
+        if keep:
+            ctx.dynamics, ctx.backward_, ctx.shape, ctx.steps = dynamics, backward, x.shape, steps
             ctx.learns = any(ctx.needs_input_grad[1:5])
             kept = out if ctx.learns or backward.needs_spikes else None
             ctx.save_for_backward(v, kept, beta, theta, kappa, rho, *start)
@@ -170,7 +175,7 @@ class Scan(torch.autograd.Function):
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
         message = message.to(v.dtype).flatten(2)
         flat_spikes = None if spikes is None else spikes.flatten(2)
-        carry = (torch.zeros_like(v[0]), torch.zeros_like(v[0]) if ctx.has_a else None)
+        carry = (torch.zeros_like(v[0]), None if start.a is None else torch.zeros_like(v[0]))
         static = ctx.shape[0] < ctx.steps and not ctx.learns
         answer, _ = how.scan(message, v, p, start, carry, ctx.dynamics, static)
         learnt: dict[str, Tensor] = {}
@@ -179,10 +184,5 @@ class Scan(torch.autograd.Function):
             if ctx.shape[0] < ctx.steps:
                 answer = answer.sum(0, keepdim=True)
         how.after(message, answer, flat_spikes, torch.Size((ctx.steps, *ctx.shape[1:])))
-        own = [
-            fit(learnt[name], q, features) if need else None
-            for name, q, need in zip(
-                ("beta", "theta", "kappa", "rho"), (beta, theta, kappa, rho), ctx.needs_input_grad[1:5], strict=True
-            )
-        ]
+        own = needed(learnt, (beta, theta, kappa, rho), ctx.needs_input_grad[1:5], features)
         return answer.reshape(ctx.shape), *own, None, None, None, None

@@ -20,11 +20,6 @@ from torch import Tensor
 Change = Callable[[Tensor], Tensor]
 
 
-def same(x: Tensor) -> Tensor:
-    """Return ``x``."""
-    return x
-
-
 def positive(x: Tensor) -> Tensor:
     """Return the positive part of ``x``."""
     return x.clamp(min=0)

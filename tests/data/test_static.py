@@ -201,7 +201,7 @@ def test_static_digits_are_split_as_the_event_digits() -> None:
 def test_normalisation_is_by_training_pictures_and_channel() -> None:
     rng = np.random.default_rng(0)
     images = (rng.random((200, 3, 5, 5)) * np.array([50, 100, 255])[:, None, None]).astype(np.uint8)
-    from lfp_snn.data.static import image_splits
+    from lfp_snn.data.images import image_splits
 
     labels = np.arange(200) % 2
     splits = image_splits(
@@ -220,7 +220,7 @@ def test_normalisation_is_by_training_pictures_and_channel() -> None:
 
 
 def test_a_constant_channel_is_not_divided_by_nothing() -> None:
-    from lfp_snn.data.static import _moments
+    from lfp_snn.data.images import _moments
 
     assert _moments(np.full((4, 1, 2, 2), 51, np.uint8), 255) == ([pytest.approx(0.2)], [pytest.approx(1.0)])
 
