@@ -18,6 +18,9 @@ from lfp_snn.data.root import missing
 from lfp_snn.data.splits import Splits
 from lfp_snn.errors import DataError
 
+DEBIAN = Path("/usr/share/datasets")
+"""Where Debian's packages of data sets lie."""
+
 _IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -102,7 +105,7 @@ def fashion_mnist(root: Path, *, val_fraction: float, seed: int, **options: Unpa
     MissingDataError, DataError
         If files are missing or damaged.
     """
-    folders = [root / "FashionMNIST" / "raw", root / "fashion-mnist", Path("/usr/share/datasets/fashion-mnist")]
+    folders = [root / "FashionMNIST" / "raw", root / "fashion-mnist", DEBIAN / "fashion-mnist"]
     page = "https://github.com/zalandoresearch/fashion-mnist (on Debian: apt install dataset-fashion-mnist)"
     x, y, x_test, y_test = _mnist_family("fashion-mnist", folders, page)
     return image_splits(

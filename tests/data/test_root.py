@@ -53,8 +53,7 @@ def test_missing_says_what_from_where_and_whereto() -> None:
 )
 def test_every_data_set_that_is_not_there_says_so(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    if name == "fashion-mnist" and Path("/usr/share/datasets/fashion-mnist").exists():
-        pytest.skip("Debian's package is installed")
+    monkeypatch.setattr("lfp_snn.data.static.DEBIAN", tmp_path)
     with pytest.raises(LfpError, match="http") as info:
         load(name, tmp_path)
     assert isinstance(info.value, MissingDataError)
