@@ -296,7 +296,7 @@ def _methods(comparison: Comparison) -> Table:
         return Cell(label), Cell(name), Cell(options), Cell(what)
 
     rows = tuple(cells(label) for label in comparison.methods)
-    return Table("Methods", ("label", "method", "options", "what it is"), rows, words=True)
+    return Table("What was compared", ("label", "method", "options", "what it is"), rows, words=True)
 
 
 def _absent(comparison: Comparison) -> Item:

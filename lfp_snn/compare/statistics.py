@@ -9,7 +9,7 @@ What three seeds can show, and what they cannot, is said by `CAUTION`, which is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -45,7 +45,7 @@ class Paired:
     """A method against a baseline, over the seeds that both have."""
 
     difference: Estimate
-    """Method minus baseline."""
+    """Method minus baseline; without an interval where the differences have no spread."""
     p: float | None
     """Two-sided paired t-test; None where it says nothing: a single pair, or differences without any spread."""
     p_holm: float | None = None
@@ -110,7 +110,7 @@ def paired(values: Mapping[int, float], baseline: Mapping[int, float]) -> Paired
     difference = estimate(list(differences))
     if len(seeds) < 2 or np.ptp(differences) < 1e-12:  # no spread but that of rounding: t would be 0/0 or infinite
         equal = len(seeds) > 1 and bool(np.all(np.abs(differences) < 1e-12))
-        return Paired(difference, 1.0 if equal else None)
+        return Paired(replace(difference, low=None, high=None), 1.0 if equal else None)
     return Paired(difference, float(stats.ttest_1samp(differences, 0.0).pvalue))
 
 

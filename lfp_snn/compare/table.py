@@ -123,9 +123,10 @@ def activity_table(network: NetworkResults) -> Table:
         "synapses taking part / %": lambda runs: _share(runs, lambda r: r.participation("synapses")),
     }
     note = (
-        "Mean over seeds. Rate: spikes per hidden unit and step, on the test set. Dead: hidden units that never "
-        "fire there. Weights and neurons updated: share with a non-zero update in a step of training. Synapses "
-        "taking part: share of all (synapse, time step, example) with a non-zero contribution to the update."
+        "Mean over seeds. Rate: spikes per hidden unit and step, on the test set; a last layer with a unit for each "
+        "class is the readout and not counted. Dead: hidden units that never fire there. Weights and neurons updated: "
+        "share with a non-zero update in a step of training. Synapses taking part: share of all (synapse, time step, "
+        "example) with a non-zero contribution to the update."
     )
     return _of_methods("Activity and share of the network that learns", network, columns, note)
 

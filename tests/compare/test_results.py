@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lfp_snn.compare.results import Trial, read_comparison
+from lfp_snn.compare.study import Study
 from lfp_snn.errors import ConfigError, DataError
 from tests.compare.synthetic import run_path, write, write_comparison, write_failure
 
@@ -84,6 +85,21 @@ def test_a_network_with_methods_and_seeds_of_its_own(tmp_path: Path) -> None:
     comparison = read_comparison(tmp_path)
     assert comparison.methods == ("lfp", "surrogate", "attached", "dfa")
     assert comparison.networks["own"].methods["dfa"].missing == (4, 7)
+
+
+def test_a_study_as_the_comparison_writes_it(tmp_path: Path) -> None:
+    network = {"preset": "event-digits", "methods": ["lfp", "attached"], "seeds": [3, 5], "tune": {"trials": 4}}
+    method = {"name": "surrogate", "attach_reset": True}
+    study = Study.of({"title": "T", "method": {"attached": method}, "network": {"a": network, "event-digits": {}}})
+    (tmp_path / "study.toml").write_text(study.to_toml())
+    comparison = read_comparison(tmp_path)
+    assert comparison.title == "T"
+    for asked in study.networks:
+        cells = comparison.networks[asked.label].methods
+        assert tuple(cells) == asked.methods
+        assert all(cell.missing == asked.seeds for cell in cells.values())
+    assert comparison.study["network"]["a"]["tune"]["trials"] == 4
+    assert comparison.study["method"]["attached"]["name"] == "surrogate"
 
 
 def test_not_the_folder_of_a_comparison(tmp_path: Path) -> None:

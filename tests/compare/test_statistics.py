@@ -63,7 +63,7 @@ def test_pairs_that_allow_no_test() -> None:
     assert equal is not None
     assert constant is not None
     assert (single.p, equal.p, constant.p) == (None, 1.0, None)
-    assert (equal.difference.mean, equal.difference.sd) == (0.0, 0.0)
+    assert (equal.difference.mean, equal.difference.low, constant.difference.low) == (0.0, None, None)
 
 
 def test_methods_of_a_network_against_the_baseline() -> None:
