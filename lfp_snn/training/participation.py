@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lfp_snn.training.synapses import find_synapses
+from lfp_snn.training.synapses import count, find_synapses
 
 
 class Participation:
@@ -41,11 +41,11 @@ class Participation:
     def add(self) -> None:
         """Look at the gradients, between the backward pass and the optimiser's step."""
         for synapses in self.synapses:
-            grad = synapses.weight.grad
-            hears = torch.zeros_like(synapses.weight, dtype=torch.bool) if grad is None else grad != 0
-            self._weights.add(hears)
+            weight = synapses.weight
+            hears = torch.zeros(len(weight)) if weight.grad is None else count(weight.grad.bool().flatten(1), 1)
+            self._weights.add(hears.sum(), weight.numel())
             if synapses.parameter == "weight":  # neurons with recurrent weights are the units of the layer below
-                self._neurons.add(hears.flatten(1).any(1))
+                self._neurons.add(hears.count_nonzero(), len(weight))
 
     def shares(self) -> dict[str, float]:
         """Return the mean shares of ``weights`` and ``neurons``."""
@@ -53,17 +53,17 @@ class Participation:
 
 
 class Share:
-    """The share of true entries in masks."""
+    """The part of many things."""
 
     def __init__(self) -> None:
-        self.true = self.of = 0
+        self.part = self.whole = 0
 
-    def add(self, mask: Tensor) -> None:
-        """Add a mask."""
-        self.true += int(mask.sum())
-        self.of += mask.numel()
+    def add(self, part: Tensor, whole: int) -> None:
+        """Add a number ``[]`` out of another."""
+        self.part += int(part)
+        self.whole += whole
 
     @property
     def value(self) -> float:
         """The share, 0 of nothing."""
-        return self.true / max(1, self.of)
+        return self.part / max(1, self.whole)

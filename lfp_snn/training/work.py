@@ -141,11 +141,11 @@ class WorkCounter:
     def _count(self, synapses: Synapses, x: Tensor, y: Tensor, below: slice) -> None:
         """Count the way forwards, and listen for the message that will come to ``y`` and, in some rows, goes below."""
         with torch._C.DisableTorchFunction():  # nothing here is part of what a propagator sees
-            active = synapses.rows(x != 0)
+            active = synapses.rows(x.bool())
             all_of_them = synapses.total(active)
             if not self._over:
                 amount = synapses.leaving(active)
-                if bool((x.abs() == (x != 0)).all()):
+                if torch.equal(x.sign(), x):
                     self.counts.acs += amount
                 else:
                     self.counts.macs += amount
@@ -156,7 +156,7 @@ class WorkCounter:
                 known = self._traced_input(synapses, active)
 
                 def listen(g: Tensor) -> None:
-                    self._hear(synapses, active, known, g != 0, below)
+                    self._hear(synapses, active, known, g.bool(), below)
 
                 self._keep(y.register_hook(listen))  # type: ignore[no-untyped-call]
 
@@ -179,9 +179,13 @@ class WorkCounter:
         heard = synapses.rows(heard)
         if len(heard) < len(active):
             heard = heard.repeat(len(active) // len(heard), 1)
-        self.counts.feedback += synapses.between(known, heard)
-        count = synapses.between if self._rewarded else synapses.arriving
-        self.counts.below += count(active[below], heard[below])
+        feedback = synapses.between(known, heard)
+        self.counts.feedback += feedback
+        if self._rewarded and known is active and below == slice(0, None):
+            self.counts.below += feedback
+        else:
+            count = synapses.between if self._rewarded else synapses.arriving
+            self.counts.below += count(active[below], heard[below])
 
     def _begin(self, network: nn.Module, args: Any) -> None:
         """Take note that the network starts to run."""
