@@ -15,6 +15,7 @@ from rich.markup import escape
 from lfp_snn import __version__
 from lfp_snn.cli import data
 from lfp_snn.cli.compare import compare
+from lfp_snn.cli.doctor import doctor
 from lfp_snn.cli.evaluate import evaluate
 from lfp_snn.cli.process import first_process
 from lfp_snn.cli.sweep import sweep
@@ -29,6 +30,7 @@ a spiking network on them and draws what it learned."""
 app = App(name="lfp-snn", help=_HELP, version=__version__, help_format="markdown", suppress_keyboard_interrupt=False)
 app.command(train)
 app.command(evaluate, name="eval")
+app.command(doctor)
 app.command(compare)
 app.command(sweep)
 app.command(data.app)
