@@ -156,11 +156,9 @@ def _reach(d: Diagnosis) -> Iterator[Advice]:
         size = 0.0 if layer.message is None else layer.message.size
         ratio = size / output.message.size
         if ratio < VANISHED:
-            lost = above.conservation.neurons if above.conservation is not None else None
-            large = lost is not None and lost > MUCH_LOST
-            also = (
-                f"; the neurons of layer {above.name} keep {100 * min(lost or 0, 1):.0f} % of theirs" if large else ""
-            )
+            lost, also = 0.0 if above.conservation is None else above.conservation.neurons or 0.0, ""
+            if lost > MUCH_LOST:
+                also = f"; the neurons of layer {above.name} keep {100 * min(lost, 1):.0f} % of theirs"
             yield Advice(
                 "serious",
                 f"layer {layer.name}",
@@ -203,16 +201,16 @@ def _sizes(d: Diagnosis) -> Iterator[Advice]:
         yield Advice(
             "serious" if steps[name] > 1 else "warning",
             name,
-            f"a step at learning rate {lr:g} is {100 * steps[name]:.2g} % as long as the weights, and "
+            f"a step at learning rate {lr:g} is {steps[name]:.2g} times as long as the weights, and "
             f"{100 * flips[name]:.0f} % of them change their sign within {d.batches} steps",
-            "such steps throw away what was learnt before; 0.1 % to 3 % a step are usual",
+            "such steps throw away what was learnt before; 0.001 to 0.03 a step are usual",
             remedies.slower(d.config, min(0.3, GOOD_STEP / steps[name])),
         )
     elif steps[longest] < SMALL_STEP:
         yield Advice(
             "warning",
             longest,
-            f"a step at learning rate {lr:g} is {steps[longest]:.1g} as long as the weights, and that is the longest",
+            f"a step at learning rate {lr:g} is {steps[longest]:.1g} times as long as the weights; no other is longer",
             "the weights will hardly have moved by the end of training; 0.001 to 0.03 a step are usual",
             remedies.faster(d.config, GOOD_STEP / max(steps[longest], 1e-12)),
         )

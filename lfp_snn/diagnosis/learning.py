@@ -22,8 +22,10 @@ class Lesson:
 
     Attributes
     ----------
-    config, task
-        What the run is.
+    config : Config
+        Of the run.
+    task : Task
+        Data, method and criterion.
     network : nn.Module
         What learns: a copy of the task's network.
     device : torch.device

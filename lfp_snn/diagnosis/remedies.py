@@ -52,7 +52,9 @@ def restrain(config: Config, rewarded: bool, spiking: bool) -> tuple[str, ...]:
 
 def slower(config: Config, factor: float) -> tuple[str, ...]:
     """Return what makes steps shorter by so much."""
-    return (_lr(config, factor), *([] if config.training.clip_norm else ["--training.clip_norm 1"]))
+    # Other optimisers divide by the size of the gradient: clipping does not shorten their steps.
+    clip = config.optimizer.name in ("SGD", "ASGD") and not config.training.clip_norm
+    return (_lr(config, factor), *(["--training.clip_norm 1"] if clip else []))
 
 
 def faster(config: Config, factor: float) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from lfp_snn.training import build as parts
 TINY = 1e-3
 """A weight is tiny below this multiple of the root mean square of its parameter: LFP's feedback is scaled by it."""
 EDGES = tuple(k / 4 for k in range(-32, 9))
-"""Edges of the histogram of log10(|change| / |weight|): 1e-8 to 100."""
+"""Edges of the histogram of ``log10(|change| / |weight|)``: 1e-8 to 100."""
 
 
 @dataclass(frozen=True)
