@@ -20,10 +20,10 @@ from lfp_snn.data import Batch, EpochSampler, loader
 from lfp_snn.errors import ConfigError
 from lfp_snn.training.build import Task
 from lfp_snn.training.config import Config
+from lfp_snn.training.effort import Effort
 from lfp_snn.training.evaluate import evaluate
 from lfp_snn.training.fabric import make_fabric
 from lfp_snn.training.monitor import SpikeMonitor
-from lfp_snn.training.participation import Participation
 from lfp_snn.training.rerun import load_run
 from lfp_snn.training.seeding import determinism, seed_all
 from lfp_snn.training.work import WorkCounter
@@ -112,13 +112,13 @@ class _Measurement:
         """Return the synaptic operations of learning from an example, and who takes part."""
         network, model = self._copy()
         network.train()
-        work, participation = WorkCounter(network, self.task.method), Participation(network)
+        effort = Effort(network, self.task.method)
         c, splits, group = self.config, self.task.splits, self.config.training.accumulate
         batches = loader(splits.train, c.data.batch_size, sampler=EpochSampler(len(splits.train), c.training.seed))
         with self.task.method.attach(network) as learner:
             for i, batch in enumerate(self._on_device(islice(batches, STEPS * group))):
                 x = self.task.encode(batch.x)
-                with work.watch(len(batch.target)):
+                with effort.watch(len(batch.target)):
                     learner.learn(
                         x,
                         batch.target,
@@ -129,9 +129,9 @@ class _Measurement:
                         send=self.fabric.backward,
                     )
                 if i % group == group - 1:
-                    participation.add()
+                    effort.before_step()
                     network.zero_grad()
-        return work.training(), {**participation.shares(), "synapses": work.taking_part()}
+        return effort.work.training(), {**effort.participation.shares(), "synapses": effort.work.taking_part()}
 
     def accuracy(self, share: float) -> float:
         """Return the test accuracy without a share of the weights."""
