@@ -30,12 +30,14 @@ LEARNT = 0.9
 """Training accuracy from which a vanished reward means that the examples are learnt, not that the reward is wrong."""
 ZERO_WEIGHTS = 0.05
 """Share of weights at exactly 0: fresh and trained weights are none, so 5 % were set to 0 by something."""
-LARGE_STEP = 0.1
-"""Length of a step over length of the weights above which ten steps replace what was learnt (presets: up to 0.04)."""
+LARGE_STEP = 0.3
+"""Length of a step over length of the weights above which a few steps replace what was learnt.
+
+At their full learning rate, presets make steps up to 0.1."""
 SMALL_STEP = 1e-5
 """The same, below which a hundred thousand steps would be needed; a usual step is 1e-3 to 3e-2."""
-MANY_FLIPS = 0.4
-"""Share of changed signs in a few steps; drawing all weights anew would change half (presets: up to 0.26)."""
+MANY_FLIPS = 0.45
+"""Share of changed signs in a few steps; drawing all weights anew would change half (presets: up to 0.36)."""
 STILL = 0.99
 """Share of weights that do not move from which a parameter does not learn."""
 GOOD_STEP = 1e-2
