@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("presets", nargs="+")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", type=int, default=0, help="cross-validate instead of repeating with other seeds")
-    parser.add_argument("--methods", nargs="+", default=["lfp"], choices=["lfp", "surrogate"])
+    parser.add_argument("--methods", nargs="+", default=["lfp"])
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="changes")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
     args = parser.parse_args()

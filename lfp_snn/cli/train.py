@@ -45,7 +45,7 @@ def train(
     data: Annotated[str | None, Parameter(group=WHAT)] = None,
     model: Annotated[str | None, Parameter(group=WHAT, help=_known("Network", REGISTRIES["model"]))] = None,
     rule: Annotated[str | None, Parameter(group=WHAT, help=_known(_RULE, [*RULES, *SHARINGS]))] = None,
-    method: Annotated[str | None, Parameter(group=WHAT)] = None,
+    method: Annotated[str | None, Parameter(group=WHAT, help=_known("Way to learn", REGISTRIES["method"]))] = None,
     epochs: Annotated[int | None, Parameter(group=HOW)] = None,
     seed: Annotated[int | None, Parameter(group=HOW)] = None,
     out: Annotated[Path | None, Parameter(group=HOW)] = None,
@@ -77,8 +77,6 @@ def train(
         A TOML file with the keys that `--dry-run` shows.
     data
         Data set; see `lfp-snn data list`.
-    method
-        lfp (feedback propagation) or surrogate (gradient descent with a surrogate derivative).
     epochs
         Passes over the training set.
     seed
@@ -99,7 +97,7 @@ def train(
         "data.name": data,
         "model.name": model,
         f"rule.{_kind_of_rule(rule)}": rule,
-        "rule.method": method,
+        "method.name": method,
         "training.epochs": epochs,
         "training.seed": seed,
         "training.devices": devices,

@@ -5,22 +5,37 @@ from lfp_snn.neurons.base import SpikingNeuron, TimeModule, decay
 from lfp_snn.neurons.cuba import CubaLIF, CubaState
 from lfp_snn.neurons.li import LI, LIState
 from lfp_snn.neurons.lif import LIF, LIFState
-from lfp_snn.neurons.surrogate import ATan, FastSigmoid, Rectangle, StraightThrough, Surrogate, Triangle
+from lfp_snn.neurons.surrogate import (
+    SURROGATES,
+    ATan,
+    FastSigmoid,
+    Heaviside,
+    Rectangle,
+    SigmoidDerivative,
+    StraightThrough,
+    SuperSpike,
+    Surrogate,
+    Triangle,
+)
 
 __all__ = [
     "ALIF",
     "LI",
     "LIF",
+    "SURROGATES",
     "ALIFState",
     "ATan",
     "CubaLIF",
     "CubaState",
     "FastSigmoid",
+    "Heaviside",
     "LIFState",
     "LIState",
     "Rectangle",
+    "SigmoidDerivative",
     "SpikingNeuron",
     "StraightThrough",
+    "SuperSpike",
     "Surrogate",
     "TimeModule",
     "Triangle",

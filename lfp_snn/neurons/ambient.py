@@ -14,6 +14,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from lfp_snn.neurons.surrogate import Surrogate
 from lfp_snn.rules.sharing import Sharing
 
 
@@ -37,6 +38,8 @@ class Ambient:
     ----------
     sharing : Sharing or None
         The rule that shares the reward of a spike; ``None`` keeps the surrogate gradient.
+    surrogate : Surrogate or None
+        The surrogate derivative for all neurons in place of their own.
     scale : callable
         Wraps a parameter so that its gradient becomes its feedback.
     rate_term : RateTerm or None
@@ -46,6 +49,7 @@ class Ambient:
     """
 
     sharing: Sharing | None = None
+    surrogate: Surrogate | None = None
     scale: Callable[[Tensor], Tensor] = _same
     rate_term: RateTerm | None = None
     record: bool = False

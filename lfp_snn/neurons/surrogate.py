@@ -50,7 +50,7 @@ class ATan(Surrogate):
 
 @dataclass(frozen=True)
 class FastSigmoid(Surrogate):
-    """Fast sigmoid: ``1 / (1 + slope*|x|)^2`` (Zenke & Ganguli 2018, SuperSpike, arXiv 1705.11146, eq. 3).
+    """Fast sigmoid: ``1 / (1 + slope*|x|)^2`` (Zenke & Ganguli 2018, arXiv 1705.11146, eq. 3; snntorch's slope).
 
     Examples
     --------
@@ -64,6 +64,38 @@ class FastSigmoid(Surrogate):
     def derivative(x: Any, slope: Any) -> Any:
         """Return ``1 / (1 + slope*|x|)^2``."""
         return 1 / ((1 + slope * abs(x)) * (1 + slope * abs(x)))
+
+
+@dataclass(frozen=True)
+class SuperSpike(FastSigmoid):
+    """The fast sigmoid as steep as SuperSpike uses it (Zenke & Vogels 2021, doi 10.1162/neco_a_01367).
+
+    Examples
+    --------
+    >>> SuperSpike().slope
+    100.0
+    """
+
+    slope: float = 100.0
+
+
+@dataclass(frozen=True)
+class SigmoidDerivative(Surrogate):
+    """Derivative of the sigmoid: ``slope * s * (1 - s)`` with ``s = sigmoid(slope*x)`` (Zenke & Vogels 2021).
+
+    Examples
+    --------
+    >>> SigmoidDerivative.derivative(0.0, 4.0)
+    1.0
+    """
+
+    slope: float = 4.0
+
+    @staticmethod
+    def derivative(x: Any, slope: Any) -> Any:
+        """Return ``slope * u / (1 + u)^2`` with ``u = exp(-slope*|x|)``."""
+        u = 2.718281828459045 ** (-slope * abs(x))
+        return slope * u / ((1 + u) * (1 + u))
 
 
 @dataclass(frozen=True)
@@ -118,3 +150,33 @@ class StraightThrough(Surrogate):
     def derivative(x: Any, slope: Any) -> Any:
         """Return 1."""
         return slope / slope + 0 * x
+
+
+@dataclass(frozen=True)
+class Heaviside(Surrogate):
+    """No surrogate: the derivative of the step itself, 0 almost everywhere. What is behind a spike learns nothing.
+
+    Examples
+    --------
+    >>> Heaviside.derivative(0.5, 1.0)
+    0.0
+    """
+
+    slope: float = 1.0
+
+    @staticmethod
+    def derivative(x: Any, slope: Any) -> Any:
+        """Return 0."""
+        return slope * 0 * x
+
+
+SURROGATES: dict[str, type[Surrogate]] = {
+    "atan": ATan,
+    "fast-sigmoid": FastSigmoid,
+    "superspike": SuperSpike,
+    "sigmoid": SigmoidDerivative,
+    "triangle": Triangle,
+    "rectangle": Rectangle,
+    "straight-through": StraightThrough,
+}
+"""The surrogate derivatives by the names that configurations use."""

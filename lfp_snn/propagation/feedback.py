@@ -13,10 +13,13 @@ from torch import Tensor, nn
 
 
 class Scaled(torch.autograd.Function):
-    """Identity on a parameter (or a modified copy ``value``) that scales what comes back by ``max(|value|, floor)``."""
+    """Identity on a parameter (or a modified copy ``value``) that scales what comes back by ``max(|value|, floor)``.
+
+    With ``floor`` ``None`` what comes back is not scaled.
+    """
 
     @staticmethod
-    def forward(ctx: Any, parameter: Tensor, value: Tensor, floor: float, keep: bool) -> Tensor:
+    def forward(ctx: Any, parameter: Tensor, value: Tensor, floor: float | None, keep: bool) -> Tensor:
         """Return ``value``."""
         ctx.save_for_backward(value)
         ctx.floor, ctx.owner = floor, parameter if keep else None
@@ -26,10 +29,13 @@ class Scaled(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> Any:
         """Scale the density, and leave the feedback on the parameter."""
         (value,) = ctx.saved_tensors
-        scaled = value.abs()
-        if ctx.floor:
-            scaled.clamp_(min=ctx.floor)
-        scaled.mul_(g)
+        if ctx.floor is None:
+            scaled = g
+        else:
+            scaled = value.abs()
+            if ctx.floor:
+                scaled.clamp_(min=ctx.floor)
+            scaled.mul_(g)
         if ctx.owner is not None:
             _add_feedback(ctx.owner, -scaled)
         return scaled, None, None, None
@@ -46,13 +52,14 @@ class Scaler:
 
     Parameters
     ----------
-    floor : float
-        Smallest magnitude used for scaling. 0 is the reference's behaviour; above, parameters that are 0 can move.
+    floor : float or None
+        Smallest magnitude used for scaling; ``None``: no scaling at all. 0 is the reference's behaviour; above,
+        parameters that are 0 can move.
     keep : bool
         Whether to leave the feedback of each backward pass in ``parameter.feedback``.
     """
 
-    def __init__(self, floor: float = 0.0, keep: bool = True) -> None:
+    def __init__(self, floor: float | None = 0.0, keep: bool = True) -> None:
         self.floor, self.keep = floor, keep
         self._scaled: dict[int, tuple[Tensor, Tensor]] = {}
 

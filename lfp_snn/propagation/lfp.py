@@ -73,9 +73,9 @@ class LFP:
     rules : mapping, optional
         Other rules for some modules, by type or by name: ``{nn.Conv2d: Gamma(), "head": ZPlus()}``.
         Names go before types.
-    scale_floor : float
+    scale_floor : float or None
         Parameters are scaled by ``max(|w|, scale_floor)``. At 0, the reference's behaviour, a parameter that is 0 (a
-        fresh bias) never moves.
+        fresh bias) never moves. ``None`` leaves the scaling out: LFP's message alone, a control.
     homeostasis : RateTerm, optional
         A term that keeps hidden neurons in a band of firing rates (:class:`lfp_snn.rewards.Homeostasis`).
     record : bool
@@ -106,14 +106,14 @@ class LFP:
         rule: Rule | None = None,
         sharing: Sharing | None = None,
         rules: Mapping[type[nn.Module] | str, Rule] | None = None,
-        scale_floor: float = 0.0,
+        scale_floor: float | None = 0.0,
         homeostasis: RateTerm | None = None,
         record: bool = False,
         keep_feedback: bool = True,
     ) -> None:
         if not epsilon >= 0:
             raise ValueError(f"epsilon must not be negative, got {epsilon}")
-        if not scale_floor >= 0:
+        if scale_floor is not None and not scale_floor >= 0:
             raise ValueError(f"scale_floor must not be negative, got {scale_floor}")
         self.epsilon = epsilon
         self.rule = rule if rule is not None else Epsilon(epsilon)
@@ -144,7 +144,7 @@ class LFP:
             stack = ExitStack()
             if torch.is_grad_enabled():
                 scaler = Scaler(self.scale_floor, self.keep_feedback)
-                stack.enter_context(surrounded(Ambient(self.sharing, scaler, self.homeostasis, self.record)))
+                stack.enter_context(surrounded(self._ambient(scaler)))
                 stack.enter_context(Pass(rules, scaler, names))
             running.append(stack)
 
@@ -169,6 +169,9 @@ class LFP:
                 handle.remove()
 
         return Attachment(remove)
+
+    def _ambient(self, scaler: Scaler) -> Ambient:
+        return Ambient(self.sharing, scale=scaler, rate_term=self.homeostasis, record=self.record)
 
     def _as_activation(self, module: nn.Module) -> list[Any]:
         """Run a module without reward inside, and hand the reward of its output through to its input."""

@@ -16,6 +16,22 @@ Apply = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """A linear operation as a function of input, weight and bias."""
 
 
+def bound(names: tuple[str, ...], args: Any, kwargs: Any) -> list[Any]:
+    """Return the first arguments by position or by name, ``None`` where absent, then the other positional ones."""
+    return [*(args[k] if k < len(args) else kwargs.get(name) for k, name in enumerate(names)), *args[len(names) :]]
+
+
+def taken_apart(func: Any, args: Any, kwargs: Any) -> tuple[Apply, Tensor, Tensor, Tensor | None]:
+    """Return the call of a linear operation as a function of input, weight and bias, and these three."""
+    x, weight, bias, *rest = bound(("input", "weight", "bias"), args, kwargs)
+    options = {k: v for k, v in kwargs.items() if k not in ("input", "weight", "bias")}
+
+    def apply(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+        return func(x, w, b, *rest, **options)  # type: ignore[no-any-return]
+
+    return apply, x, weight, bias
+
+
 def under_rule(apply: Apply, x: Tensor, weight: Tensor, bias: Tensor | None, rule: Rule, scaler: Scaler) -> Tensor:
     """Run ``apply`` such that its reward is shared by ``rule``.
 

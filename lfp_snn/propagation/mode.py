@@ -97,12 +97,7 @@ class Pass(TorchFunctionMode):
     # One method a kind, in the order of the table in functions.py.
 
     def _convolution(self, func: Any, args: Any, kwargs: Any) -> Tensor:
-        x, weight, bias, *rest = _bound(("input", "weight", "bias"), args, kwargs)
-        options = {k: v for k, v in kwargs.items() if k not in ("input", "weight", "bias")}
-
-        def apply(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-            return func(x, w, b, *rest, **options)  # type: ignore[no-any-return]
-
+        apply, x, weight, bias = linear.taken_apart(func, args, kwargs)
         y = linear.under_rule(apply, settled(x), weight, bias, self.rule, self.scaler)
         return y if self.rule.parts() else _pending(y, self.rule.epsilon)
 
@@ -110,7 +105,7 @@ class Pass(TorchFunctionMode):
         return _pending(_NORMS[name_of(func)](self, *args, **kwargs), self.rule.epsilon)  # type: ignore[no-any-return]
 
     def _activation(self, func: Any, args: Any, kwargs: Any) -> Any:
-        z, *rest = _bound(("input",), args, kwargs)
+        z, *rest = linear.bound(("input",), args, kwargs)
         options = {k: v for k, v in kwargs.items() if k not in ("input", "inplace")}
         if not isinstance(z, Tensor) or not z.requires_grad:
             return func(*args, **kwargs)
@@ -169,11 +164,6 @@ class Pass(TorchFunctionMode):
 
 def _replace_values(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {k: _replace(v, Tensor.detach) for k, v in kwargs.items()}
-
-
-def _bound(names: tuple[str, ...], args: Any, kwargs: Any) -> list[Any]:
-    """Return the first arguments by position or by name, ``None`` where absent, then the other positional ones."""
-    return [*(args[k] if k < len(args) else kwargs.get(name) for k, name in enumerate(names)), *args[len(names) :]]
 
 
 def _out_of_place(func: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from lfp_snn import Sequential, data
 from lfp_snn.data import Splits
 from lfp_snn.errors import ConfigError
+from lfp_snn.methods import Method
+from lfp_snn.methods.base import Criterion
 from lfp_snn.models import calibrate
 from lfp_snn.neurons import SpikingNeuron
 from lfp_snn.propagation import LFP
@@ -21,9 +24,6 @@ from lfp_snn.rules import SHARINGS
 from lfp_snn.training import choices
 from lfp_snn.training.config import Config, EncoderConfig, OptimizerConfig, RuleConfig, ScheduleConfig
 from lfp_snn.training.seeding import seed_all
-
-Criterion = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""``criterion(output, target, lengths) -> loss []``."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Task:
     reward : Criterion
         Minus the mean reward; its backward pass sends the reward itself (LFP).
     criterion : Criterion
-        What the loop calls: the reward, or its differentiable twin for a surrogate gradient.
+        What the loop calls: the reward, or its differentiable twin for a method that descends on a gradient.
     lfp : LFP
-        The propagator.
-    by_feedback : bool
-        Whether the network learns by LFP, rather than by a surrogate gradient.
+        The propagator, to explain decisions with, whatever the method.
+    method : Method
+        How the network learns.
     steps : int or None
         Steps for which the network runs on an input without time; None if the input has time, or the network has none.
     encoder : callable or None
@@ -55,7 +55,7 @@ class Task:
     reward: Criterion
     criterion: Criterion
     lfp: LFP
-    by_feedback: bool = True
+    method: Method
     steps: int | None = None
     encoder: Callable[[Tensor], Tensor] | None = None
 
@@ -108,14 +108,28 @@ def build(config: Config, *, fresh: bool = True) -> Task:
         else:
             encoder = _call("encoder", config.encoder, config.encoder.steps)
     reward = _call("reward", config.reward)
-    by_feedback = config.rule.method == "lfp"
-    criterion = reward if by_feedback else reward.loss
-    task = Task(splits, network, reward, criterion, propagator(config.rule), by_feedback, steps, encoder)
+    lfp = propagator(config.rule)
+    method = _method(config, lfp)
+    criterion = reward if method.takes_reward else reward.loss
+    task = Task(splits, network, reward, criterion, lfp, method, steps, encoder)
     if fresh and config.model.start_rate and isinstance(network, Sequential):
         size = len(splits.train)
         some = splits.train.__getitems__(list(range(0, size, -(-size // 64)))).x
         calibrate(network, task.encode(some), config.model.start_rate, steps=steps)
     return task
+
+
+def _method(config: Config, lfp: LFP) -> Method:
+    """Build the method, with what it wants of the rest of the configuration."""
+    wanted = inspect.signature(choices.builder("method", config.method.name)).parameters
+    supplied = {"lfp": lfp, "homeostasis": lfp.homeostasis, "seed": config.training.seed}
+    built: Method = _call("method", config.method, **{k: v for k, v in supplied.items() if k in wanted})
+    if built.own_loop and (config.training.devices > 1 or config.training.precision not in ("32", "64")):
+        raise ConfigError(
+            f"method {config.method.name} runs the network step by step, which goes with neither several processes nor "
+            "mixed precision: set training.devices = 1 and training.precision = 32"
+        )
+    return built
 
 
 def propagator(config: RuleConfig) -> LFP:

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 import torch
 
-from lfp_snn import data, models, rewards, rules
+from lfp_snn import data, methods, models, rewards, rules
 from lfp_snn.errors import ConfigError, suggest
 from lfp_snn.training.schedules import SCHEDULES
 
@@ -28,6 +28,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "data": data.REGISTRY,
     "model": models.MODELS,
     "encoder": data.ENCODERS,
+    "method": methods.METHODS,
     "rule": rules.RULES,
     "reward": rewards.REWARDS,
     "optimizer": _optimizers(),
@@ -37,6 +38,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
 _SUPPLIED = {
     "model": {"input_shape", "classes"},
     "encoder": {"steps", "generator"},
+    "method": {"lfp", "homeostasis", "seed"},
     "rule": {"epsilon"},
     "optimizer": {"params", "lr"},
     "schedule": {"optimizer", "steps"},

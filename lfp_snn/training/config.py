@@ -1,7 +1,7 @@
 """The configuration of a run: typed, frozen, read from TOML, changed from the command line.
 
-A `Config` has eight sections. All but the last *name* something (a data set, a model, an encoder, a rule, a reward, an
-optimiser, a schedule) and carry, next to their own fields, the keyword arguments of what they name:
+A `Config` has nine sections. All but the last *name* something (a data set, a model, an encoder, a method, a rule, a
+reward, an optimiser, a schedule) and carry, next to their own fields, the keyword arguments of what they name:
 
 .. code-block:: toml
 
@@ -74,10 +74,17 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True)
-class RuleConfig:
-    """How the reward travels back; other keys are fields of the layers' rule."""
+class MethodConfig:
+    """How the network learns; other keys are arguments of the method."""
 
-    method: str = option("lfp", "feedback propagation, or a surrogate gradient", among=("lfp", "surrogate"))
+    name: str = option("lfp", "feedback propagation, or a baseline (lfp_snn.methods.METHODS)")
+    options: dict[str, Any] = options("keyword arguments of the method")
+
+
+@dataclass(frozen=True)
+class RuleConfig:
+    """How LFP's reward travels back; other keys are fields of the layers' rule."""
+
     name: str = option("epsilon", "how layers share reward (lfp_snn.rules.RULES)")
     sharing: str = option("reference", "how spiking neurons share reward", among=SHARINGS)
     epsilon: float = option(1e-6, "stabiliser of both", least=0)
@@ -145,6 +152,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    method: MethodConfig = field(default_factory=MethodConfig)
     rule: RuleConfig = field(default_factory=RuleConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -2,7 +2,7 @@
 
 Data -> network -> reward -> feedback -> optimiser, on Lightning Fabric: the same loop runs in one process or several
 (DDP), on the CPU or a GPU, in full or mixed precision. Feedback arrives as ``param.grad``, so nothing below knows which
-rule made it; the one line that chooses is ``lfp.attach``.
+method made it; the one line that chooses is ``method.attach``.
 
 An epoch is the unit of resuming: after each, weights, optimiser, schedule and counters go to ``checkpoints/last.pt``. A
 run that was killed begins the interrupted epoch again, and because an epoch depends on (seed, epoch) and on that file
@@ -30,9 +30,11 @@ from lfp_snn.training import build as parts
 from lfp_snn.training.build import Task
 from lfp_snn.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from lfp_snn.training.config import Config
+from lfp_snn.training.effort import Effort
 from lfp_snn.training.evaluate import Evaluation, evaluate
 from lfp_snn.training.fabric import make_fabric, total
 from lfp_snn.training.figures import draw_figures
+from lfp_snn.training.memory import in_use, most
 from lfp_snn.training.metrics import Tally
 from lfp_snn.training.monitor import SpikeMonitor
 from lfp_snn.training.progress import Display
@@ -151,6 +153,7 @@ class Run:
         self.steps_per_epoch = -(-len(self.train_batches) // config.training.accumulate)
         self.scheduler = parts.scheduler(config.schedule, optimizer, config.training.epochs * self.steps_per_epoch)
         self.monitor = SpikeMonitor(self.network)
+        self.effort = Effort(self.network, task.method)
         self.state = State()
         self.log = EpochLog(folder.tensorboard, config.training.tensorboard and fabric.is_global_zero)
         self._exit = ExitStack()
@@ -158,8 +161,8 @@ class Run:
     def __enter__(self) -> Run:
         self._restore()
         self.state.compile_seconds += warm_up(self.task, self.fabric)
-        if self.task.by_feedback:
-            self._exit.callback(self.task.lfp.attach(self.network).remove)
+        self.state.memory_built = self.state.memory_built or in_use(self.fabric.device)
+        self.learner = self._exit.enter_context(self.task.method.attach(self.network))
         self._exit.callback(self.monitor.remove)
         self._exit.callback(self.log.close)
         return self
@@ -198,6 +201,7 @@ class Run:
         set_epoch(batches, state.epoch)
         self.model.train()
         self.monitor.reset()
+        self.effort.reset()
         self.display.begin_epoch(state.epoch + 1, c.epochs, len(batches))
         tally = Tally(self.task.splits.classes, fabric.device)
         waited, started = 0.0, time.perf_counter()
@@ -221,6 +225,7 @@ class Run:
         state.examples += tally.examples
         state.train_seconds += seconds
         state.wait_seconds += waited
+        state.memory_peak = max(state.memory_peak, most(fabric.device))
         return {
             "epoch": state.epoch,
             "step": state.step,
@@ -230,17 +235,29 @@ class Run:
             "seconds": seconds,
             "examples_per_second": tally.examples / seconds,
             "data_wait_share": waited / seconds,
+            **self.effort.row(fabric, tally.examples),
         }
 
     def _learn(self, batch: Batch, group: int, step: bool, looking: bool) -> tuple[Tensor, Tensor]:
         """Run a batch, one of a group, forwards and its reward backwards; after the last of the group, step."""
         fabric, clip = self.fabric, self.config.training.clip_norm
-        with fabric.no_backward_sync(self.model, enabled=not step), self._divergence():
-            with self.monitor.watch(batch.lengths) if looking else nullcontext():
-                output = self.task.run(self.task.encode(batch.x), self.model)
-            loss = self.task.criterion(output, batch.target, batch.lengths)
-            fabric.backward(loss / group)
+        with (
+            fabric.no_backward_sync(self.model, enabled=not step),
+            self._divergence(),
+            self.monitor.watch(batch.lengths) if looking else nullcontext(),
+            self.effort.watch(len(batch.target)) if looking else nullcontext(),
+        ):
+            output, loss = self.learner.learn(
+                self.task.encode(batch.x),
+                batch.target,
+                batch.lengths,
+                criterion=self.task.criterion,
+                steps=self.task.steps,
+                run=lambda x: self.task.run(x, self.model),
+                send=lambda loss: fabric.backward(loss / group),
+            )
         if step:
+            self.effort.before_step()
             if clip:
                 fabric.clip_gradients(self.model, self.optimizer, max_norm=clip, error_if_nonfinite=False)
             self.optimizer.step()
@@ -373,6 +390,7 @@ class Run:
             "compile_seconds": state.compile_seconds,
             "examples_per_second": state.examples / seconds,
             "data_wait_share": state.wait_seconds / seconds,
+            "memory": {"built": state.memory_built, "peak": max(state.memory_peak, most(self.fabric.device))},
             "spike_rate": test.spike_rate,
             "dead_units": test.dead_units,
             "units": test.units,

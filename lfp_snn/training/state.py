@@ -23,6 +23,9 @@ class State:
         Seconds spent in training epochs, and the part of them in which the loop waited for data.
     compile_seconds : float
         Seconds spent on the warm-up, in which kernels are compiled.
+    memory_built, memory_peak : int
+        Bytes in use before the first step of training, and at most up to the end of an epoch, in any of the processes
+        that went on with the run.
     """
 
     epoch: int = 0
@@ -34,6 +37,8 @@ class State:
     train_seconds: float = 0.0
     wait_seconds: float = 0.0
     compile_seconds: float = 0.0
+    memory_built: int = 0
+    memory_peak: int = 0
 
     def improve(self, accuracy: float, reward: float) -> bool:
         """Take note of an epoch's validation; return whether it is the best so far.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from contextlib import nullcontext
 
-import torch
 from lightning_fabric import Fabric
 
 from lfp_snn.data import Batch
@@ -33,7 +31,6 @@ def warm_up(task: Task, fabric: Fabric) -> float:
     batch = Batch(*fabric.to_device(tuple(dataset.__getitems__(list(range(min(2, len(dataset))))))))
     network = copy.deepcopy(task.network)
     x = fabric.strategy.precision.convert_input(task.encode(batch.x))
-    with fabric.autocast(), task.lfp.context(network) if task.by_feedback else nullcontext():
-        output = task.run(x, network)
-        torch.autograd.backward(task.criterion(output, batch.target, batch.lengths))
+    with fabric.autocast(), task.method.attach(network) as learner:
+        learner.learn(x, batch.target, batch.lengths, criterion=task.criterion, steps=task.steps)
     return time.perf_counter() - started

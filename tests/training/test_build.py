@@ -61,7 +61,7 @@ def test_the_seed_decides_the_weights() -> None:
 
 def test_method_decides_the_criterion() -> None:
     for method in ("lfp", "surrogate"):
-        task = build(config(rule={"method": method}))
+        task = build(config(method={"name": method}))
         output, target = torch.zeros(6, 2, 10, requires_grad=True), torch.tensor([1, 2])
         task.criterion(output, target, None).backward()
         assert output.grad is not None

@@ -75,7 +75,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "sharing: unknown value 'referense': did you mean 'reference'",
     ),
     "option of another rule": ({"rule": {"gamma": 0.1}}, "unknown key 'gamma'"),
-    "unknown method": ({"rule": {"method": "lpf"}}, r"\[rule\] method: unknown value 'lpf': did you mean 'lfp'"),
+    "unknown method": ({"method": {"name": "lpf"}}, r"\[method\] unknown method 'lpf': did you mean 'lfp'"),
     "unknown reward": ({"reward": {"name": "rates"}}, "unknown reward 'rates': did you mean 'rate'"),
     "unknown optimiser": ({"optimizer": {"name": "adam"}}, "unknown optimiser 'adam': did you mean 'Adam'"),
     "optimiser for closures": ({"optimizer": {"name": "LBFGS"}}, "unknown optimiser 'LBFGS'"),

@@ -90,6 +90,8 @@ def test_the_command_trains_with_two_processes_and_resumes(tmp_path: Path) -> No
         assert row["step"] == expected["step"]
         assert row["train_accuracy"] == pytest.approx(expected["train_accuracy"], abs=0.02)
         assert row["val_accuracy"] == pytest.approx(expected["val_accuracy"], abs=0.05)
+        assert row["synops"] == pytest.approx(expected["synops"], rel=0.05)
+        assert row["participation"] == pytest.approx(expected["participation"], abs=0.05)
     summary = folder.summary()
     assert summary is not None
     assert sum(row["epoch"] for row in folder.metrics()) == 3

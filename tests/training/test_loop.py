@@ -17,6 +17,7 @@ import torch
 
 from lfp_snn.errors import CheckpointError, ConfigError, LfpError
 from lfp_snn.training import RunFolder, resume, train
+from lfp_snn.training.build import build
 from lfp_snn.training.checkpoint import load_checkpoint
 from lfp_snn.training.config import Config, apply
 
@@ -28,7 +29,7 @@ SMALL = {
     "optimizer": {"lr": 0.01},
     "training": {"epochs": 2, "figures": False},
 }
-CLOCKS = ("seconds", "train_seconds", "compile_seconds", "examples_per_second", "data_wait_share", "folder")
+CLOCKS = ("seconds", "train_seconds", "compile_seconds", "examples_per_second", "data_wait_share", "folder", "memory")
 
 
 def small(**layers: dict[str, Any]) -> Config:
@@ -72,6 +73,7 @@ def test_learns_and_writes_the_run_folder(finished: Path) -> None:
     assert summary["compile_seconds"] > 0
     assert summary["examples_per_second"] > 0
     assert 0 <= summary["data_wait_share"] < 1
+    assert 0 < summary["memory"]["built"] <= summary["memory"]["peak"]
     assert list(summary["spike_rate"]) == list(summary["dead_units"])
     assert all(0 < rate < 1 for rate in summary["spike_rate"].values())
     rows = folder.metrics()
@@ -83,6 +85,18 @@ def test_learns_and_writes_the_run_folder(finished: Path) -> None:
     }  # fmt: skip
     assert {p.name for p in folder.checkpoints.iterdir()} == {"last.pt", "best.pt"}
     assert {p.stem for p in folder.figures.iterdir()} == {"accuracy", "firing_rates", "raster", "reward_at_input"}
+
+
+@pytest.mark.parametrize(("sample_every", "accumulate"), [(1, 1), (20, 1), (20, 3)])
+def test_says_what_an_epoch_takes(tmp_path: Path, sample_every: int, accumulate: int) -> None:
+    out = tmp_path / "run"
+    config = small(training={"epochs": 1, "sample_every": sample_every, "accumulate": accumulate})
+    train(config, out)
+    (row,) = rows_of(out)
+    examples = len(build(config).splits.train)
+    dense = 64 * 64 + 4 * 64 * 10  # a static input is multiplied once
+    assert 0.1 * dense < row["synops"] / examples < 3 * dense
+    assert all(0 < share <= 1 for share in row["participation"].values())
 
 
 def test_best_checkpoint_is_of_the_best_epoch(finished: Path) -> None:
@@ -250,7 +264,7 @@ def test_warns_of_a_silent_layer(tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     "layers",
     [
-        pytest.param({"rule": {"method": "surrogate"}}, id="surrogate gradient"),
+        pytest.param({"method": {"name": "surrogate"}}, id="surrogate gradient"),
         pytest.param({"rule": {"sharing": "contribution"}}, id="another sharing rule"),
         pytest.param({"rule": {"homeostasis": 0.1}}, id="homeostasis"),
         pytest.param({"training": {"precision": "64"}}, id="double precision"),
