@@ -57,7 +57,7 @@ def sweep(
     search
         A TOML file; `--dry-run` shows what it may hold.
     space
-        KEY=LOW..HIGH (integers if both are), KEY=LOW..HIGH:log, or KEY=VALUE,VALUE. Repeat it.
+        KEY=LOW..HIGH, KEY=LOW..HIGH:log, or KEY=VALUE,VALUE. Repeat it.
     trials
         How many are tried. Default: 20.
     epochs

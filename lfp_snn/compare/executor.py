@@ -197,13 +197,13 @@ class OnRay:
         ray.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
         gpus = ray.cluster_resources().get("GPU", 0)
         variables = {name: value for name in ("LFP_SNN_DATA",) if (value := os.environ.get(name))}
-        self._attempt = ray.remote(attempt).options(
+        self._attempt = ray.remote(
             max_calls=1,  # a fresh process a task
             max_retries=0,
             num_cpus=self.threads,
             num_gpus=min(1, gpus / self.workers) if gpus else 0,
             runtime_env={"env_vars": variables},
-        )
+        )(attempt)
         return self
 
     def __exit__(self, *error: object) -> None:

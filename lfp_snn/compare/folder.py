@@ -55,6 +55,12 @@ class ComparisonFolder:
         return self.path / "tune" / network / method
 
 
+def belongs(folder: Path, marks: set[str]) -> bool:
+    """Whether a folder is new, empty, or has in it one of the names that are made there first."""
+    names = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    return not names or bool(names & marks)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return what a JSON file holds, None if there is no such file."""
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lfp_snn.compare.board import Board
 from lfp_snn.compare.executor import Executor, Processes, Task, threads_each
-from lfp_snn.compare.folder import ComparisonFolder, check, outcome, read_json, write_text
+from lfp_snn.compare.folder import ComparisonFolder, belongs, check, outcome, read_json, write_text
 from lfp_snn.compare.lock import locked
 from lfp_snn.compare.schedule import Failure, Job, settle, tell, work
 from lfp_snn.compare.search import Search
@@ -190,11 +190,7 @@ def compare(study: Study, out: str | Path, *, executor: Executor | None = None) 
     """
     require("jinja2", "compare")  # better now than after a night of training
     folder = ComparisonFolder(out)
-    if (
-        folder.path.is_dir()
-        and not folder.study_file.exists()
-        and any(p.name != ".lock" for p in folder.path.iterdir())
-    ):
+    if not belongs(folder.path, {".lock", "runs", "tune"}):
         raise ConfigError(f"{out} is neither empty nor the folder of a comparison: choose another --out")
     with locked(folder.lock_file, refuse=f"another process is at work in {out}: wait for it, or choose another --out"):
         jobs = plan(study, folder)

@@ -148,5 +148,10 @@ def tell(failures: Sequence[Failure], total: int) -> str:
     1 of 6 did not come to an end; the same command tries again:
       mnist-mlp lfp seed 0: no space left on device
     """
-    lines = [f"  {f.name}: {f.reason.splitlines()[-1]}" for f in failures]
+    lines = [f"  {f.name}: {_headline(f.reason)}" for f in failures]
     return "\n".join([f"{len(failures)} of {total} did not come to an end; the same command tries again:", *lines])
+
+
+def _headline(reason: str) -> str:
+    """Return the line that matters most: the last of a traceback, the first of a message."""
+    return reason.splitlines()[-1 if reason.startswith("Traceback") else 0]

@@ -82,7 +82,7 @@ def parse_space(entries: Mapping[str, Any], where: str = "space") -> dict[str, R
     Parameters
     ----------
     entries : mapping
-        Key -> ``"1e-4..1e-1:log"``, ``"2..8"`` (integers), ``"reference,conserving"``, a list of values, or a table
+        Key -> ``"1e-4..1e-1:log"``, ``"2..8"``, ``"reference,conserving"``, a list of values, or a table
         with ``low``, ``high`` and perhaps ``log``. Keys are dotted, or the tables of TOML.
     where : str
         Where it comes from, for the error messages.

@@ -25,12 +25,12 @@ import tomli_w
 
 from lfp_snn.compare.board import Board
 from lfp_snn.compare.executor import Executor, Processes, threads_each
-from lfp_snn.compare.folder import flat, write_text
+from lfp_snn.compare.folder import belongs, flat, write_text
 from lfp_snn.compare.layers import SECTIONS, fill, known_keys, plain_toml, resolve
 from lfp_snn.compare.lock import locked
 from lfp_snn.compare.schedule import settle, tell, work
 from lfp_snn.compare.search import Search
-from lfp_snn.compare.space import Choice, Space, layer, parse_space
+from lfp_snn.compare.space import Choice, Range, Space, layer, parse_space
 from lfp_snn.compare.trial import TrialJob
 from lfp_snn.errors import ConfigError, LfpError
 from lfp_snn.training.config import Config, apply, option, read_toml
@@ -131,6 +131,7 @@ class Sweep:
                 raise ConfigError(f"{source}: [space] {key} is not searched: name keys as in --optimizer.lr")
             for value in options.edges():
                 apply(config, layer({key: value}), f"{source}: [space]")
+            space[key] = _of_the_key(options, key, config)
         return cls(config, space, head.trials, head.workers, head.ahead or head.workers, head.sampler_seed)
 
     def configure(self, values: Mapping[str, Any]) -> Config:
@@ -153,6 +154,17 @@ class Sweep:
         }
         head = {f.name: getattr(self, f.name) for f in dataclasses.fields(_Head)}
         return tomli_w.dumps(plain_toml({**head, "space": space, **self.config.to_dict()}))
+
+
+def _of_the_key(options: Range | Choice, key: str, config: Config) -> Range | Choice:
+    """Return a range between integers as one of numbers, where the key takes those."""
+    if isinstance(options, Range) and options.integer:
+        try:
+            apply(config, layer({key: options.low + 0.5}))
+        except ConfigError:
+            return options
+        return dataclasses.replace(options, low=float(options.low), high=float(options.high))
+    return options
 
 
 def sweep(search: Sweep, out: str | Path, *, executor: Executor | None = None) -> dict[str, Any]:
@@ -183,7 +195,7 @@ def sweep(search: Sweep, out: str | Path, *, executor: Executor | None = None) -
     """
     folder = Path(out).absolute()
     file = folder / "sweep.toml"
-    if folder.is_dir() and not file.exists() and any(p.name != ".lock" for p in folder.iterdir()):
+    if not belongs(folder, {".lock", "trials"}):
         raise ConfigError(f"{out} is neither empty nor the folder of a sweep: choose another --out")
     with locked(folder / ".lock", refuse=f"another process is at work in {out}: wait for it, or choose another --out"):
         if file.exists():  # as many ahead as at the first start, so that the same values are drawn
