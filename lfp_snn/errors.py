@@ -44,6 +44,10 @@ class CheckpointError(LfpError, RuntimeError):
     """A checkpoint cannot be read or does not fit the model."""
 
 
+class DivergenceError(LfpError, ArithmeticError):
+    """Training came to NaN or infinity; the message says in which epoch, and what is left."""
+
+
 class MissingExtraError(LfpError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 

@@ -1,4 +1,4 @@
-"""The command line: ``lfp-snn train``, ``lfp-snn eval``, ``lfp-snn data``."""
+"""The command line: ``lfp-snn train``, ``eval``, ``compare``, ``sweep``, ``doctor``, ``data``."""
 
 from __future__ import annotations
 

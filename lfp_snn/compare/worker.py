@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lfp_snn.compare.folder import begun, check, outcome
 from lfp_snn.compare.lock import locked
-from lfp_snn.errors import LfpError
+from lfp_snn.errors import DivergenceError
 from lfp_snn.training import RunFolder, resume, train
 from lfp_snn.training.build import build
 from lfp_snn.training.config import Config
@@ -92,7 +92,5 @@ def _alone(folder: Path, config: Config, finished: str) -> Iterator[bool]:
             shutil.rmtree(folder, ignore_errors=True)
         try:
             yield outcome(folder, finished) is None
-        except LfpError as e:
-            if type(e) is not LfpError:  # something to be put right, and tried again
-                raise
+        except DivergenceError as e:
             write_json(folder / "failed.json", {"error": str(e)})

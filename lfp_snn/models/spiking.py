@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import torch
 from torch import nn
 
 from lfp_snn.containers import Residual, Sequential
 from lfp_snn.models.parts import dense, features_after, image_shape, neuron
+from lfp_snn.neurons import TimeModule
+from lfp_snn.neurons.base import RECURRENT_GAIN
 
 
 def lif_mlp(
@@ -158,11 +161,14 @@ def recurrent_snn(
     hidden: Sequence[int] = (256,),
     neuron_kind: str = "lif",
     neuron_options: dict[str, Any] | None = None,
+    recurrent_gain: float = RECURRENT_GAIN,
     readout: str = "li",
     readout_options: dict[str, Any] | None = None,
     dropout: float = 0.0,
 ) -> Sequential:
     """Return layers of spiking neurons with recurrent weights and a readout, for audio as spikes and other sequences.
+
+    ``recurrent_gain`` is the gain of the recurrent weights at the start, an orthogonal matrix.
 
     Examples
     --------
@@ -171,5 +177,12 @@ def recurrent_snn(
     torch.Size([10, 2, 20])
     """
     sizes = [prod(input_shape), *hidden]
-    body = dense(sizes, lambda n: neuron(neuron_kind, neuron_options, recurrent=n), dropout)
+
+    def recurrent(n: int) -> TimeModule:
+        made = neuron(neuron_kind, neuron_options, recurrent=n)
+        with torch.no_grad():
+            made.get_parameter("recurrent").mul_(recurrent_gain / RECURRENT_GAIN)
+        return made
+
+    body = dense(sizes, recurrent, dropout)
     return Sequential(nn.Flatten(), *body, nn.Linear(sizes[-1], classes), neuron(readout, readout_options))

@@ -15,6 +15,9 @@ from lfp_snn.neurons.recurrent import RecurrentScan
 from lfp_snn.neurons.scan import Backward, Scan
 from lfp_snn.neurons.surrogate import ATan, Surrogate
 
+RECURRENT_GAIN = 0.5
+"""Gain of the orthogonal matrix with which recurrent weights begin."""
+
 
 def decay(tau: float, dt: float = 1.0) -> float:
     """Return the decay ``exp(-dt/tau)`` per step of a time constant, both in the same unit.
@@ -157,7 +160,7 @@ class SpikingNeuron(TimeModule):
             self.register_parameter("recurrent", None)
         else:
             self.recurrent = nn.Parameter(torch.empty(recurrent, recurrent))
-            nn.init.orthogonal_(self.recurrent, gain=0.5)
+            nn.init.orthogonal_(self.recurrent, gain=RECURRENT_GAIN)
 
     def _scan(
         self,

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lfp_snn.data import Batch, EpochSampler, loader, set_epoch
-from lfp_snn.errors import LfpError, require
+from lfp_snn.errors import DivergenceError, LfpError, require
 from lfp_snn.rewards import scores
 from lfp_snn.training import build as parts
 from lfp_snn.training.build import Task
@@ -67,7 +67,7 @@ def train(config: Config, out: str | Path | None = None, *, display: Display | N
     ------
     ConfigError
         If the configuration cannot work, or the folder is not empty.
-    LfpError
+    DivergenceError
         If the network diverges; the last good checkpoint is kept.
     """
     fabric = make_fabric(config)
@@ -295,12 +295,12 @@ class Run:
         if total(self.fabric, (~torch.isfinite(torch.stack(sums))).sum()):
             raise self._diverged("loss or weights became NaN or infinite")
 
-    def _diverged(self, why: str) -> LfpError:
+    def _diverged(self, why: str) -> DivergenceError:
         """Word what happened, what is left, and what to do."""
         epoch = self.state.epoch
         kept = f"the checkpoint of epoch {epoch} is kept in {self.folder.last}" if epoch else "there is none yet"
         advice = "lower optimizer.lr, or set training.clip_norm (1.0, say)"
-        return LfpError(f"training stopped in epoch {epoch + 1}: {why}; {kept}. Look at the data, {advice}.")
+        return DivergenceError(f"training stopped in epoch {epoch + 1}: {why}; {kept}. Look at the data, {advice}.")
 
     def _validate(self) -> dict[str, Any]:
         """Score the network on the validation split and return the figures."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from lfp_snn import LFP, LI, LIF, Residual, Sequential, SpikingNeuron, rewards
 from lfp_snn.errors import ShapeError
-from lfp_snn.models import MODELS, calibrate, lif_mlp
+from lfp_snn.models import MODELS, calibrate, lif_mlp, recurrent_snn
 from lfp_snn.models.parts import neuron
 
 SPIKING = ["lif-mlp", "lif-cnn", "deep-snn", "residual-snn", "recurrent-snn"]
@@ -107,3 +107,9 @@ def test_calibrate_leaves_normalised_layers_alone() -> None:
 def test_wrong_use(call: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         call()
+
+
+def test_the_gain_of_recurrent_weights_scales_an_orthogonal_matrix() -> None:
+    torch.manual_seed(0)
+    layer = recurrent_snn((6,), 3, hidden=(16,), recurrent_gain=2.0)[2]
+    torch.testing.assert_close(layer.recurrent @ layer.recurrent.t(), 4 * torch.eye(16))
