@@ -21,7 +21,7 @@ from lfp_snn.compare.study import Study
 from lfp_snn.training import RunFolder
 from tests.compare.inline import TINY, Inline
 
-LONG = 40
+LONG = 80
 STUDY = {
     "seeds": 1,
     "workers": 2,
