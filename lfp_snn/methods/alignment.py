@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lfp_snn.methods.base import Learner, Method, around_forward, surround
-from lfp_snn.methods.gradient import derivative
+from lfp_snn.methods.base import Learner, around_forward, surround
+from lfp_snn.methods.gradient import SurrogateGradient
 from lfp_snn.methods.rewire import Rewire, backward_only
-from lfp_snn.neurons.ambient import Ambient, RateTerm
+from lfp_snn.neurons.ambient import RateTerm
 from lfp_snn.propagation.linear import Apply
 
 
-class FeedbackAlignment(Method):
+class FeedbackAlignment(SurrogateGradient):
     """Back-propagation with fixed random weights in place of the transposed ones (Lillicrap et al. 2016).
 
     Source: doi 10.1038/ncomms13276. Linear layers and convolutions are concerned; recurrent weights of a neuron,
@@ -44,7 +44,7 @@ class FeedbackAlignment(Method):
         homeostasis: RateTerm | None = None,
         seed: int = 0,
     ) -> None:
-        self.ambient = Ambient(surrogate=derivative(surrogate, slope, attach_reset), rate_term=homeostasis)
+        super().__init__(surrogate, slope, attach_reset, homeostasis)
         self.seed = seed
 
     def attach(self, network: nn.Module) -> Learner:

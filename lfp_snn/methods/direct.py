@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from lfp_snn.errors import ConfigError
 from lfp_snn.methods.alignment import random_like
-from lfp_snn.methods.base import Learner, Method, surround
-from lfp_snn.methods.gradient import derivative
+from lfp_snn.methods.base import Learner, surround
+from lfp_snn.methods.gradient import SurrogateGradient
 from lfp_snn.neurons import SpikingNeuron, TimeModule
 from lfp_snn.neurons.ambient import Ambient, RateTerm
 
@@ -61,7 +61,7 @@ class DirectLearner(Learner):
         self.error = error
 
 
-class DirectFeedback(Method):
+class DirectFeedback(SurrogateGradient):
     """Direct feedback alignment with a surrogate derivative (Nøkland 2016, arXiv 1609.01596).
 
     The message of a hidden layer's spikes is ``e[t] B`` with the error ``e`` at the output and a fixed random ``B``, so
@@ -97,7 +97,7 @@ class DirectFeedback(Method):
         homeostasis: RateTerm | None = None,
         seed: int = 0,
     ) -> None:
-        self.ambient = Ambient(surrogate=derivative(surrogate, slope, attach_reset), rate_term=homeostasis)
+        super().__init__(surrogate, slope, attach_reset, homeostasis)
         self.seed = seed
 
     def attach(self, network: nn.Module) -> DirectLearner:
