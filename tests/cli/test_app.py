@@ -66,7 +66,7 @@ def test_later_layers_win(capsys: Out) -> None:
     table = dry(capsys, "--preset", "mnist-mlp", "--config", "mine.toml", "--seed", "6", "--training.clip_norm", "2")
     assert table["data"]["name"] == "mnist"
     assert table["data"]["batch_size"] == 7
-    assert table["encoder"]["steps"] == 15
+    assert table["encoder"]["steps"] == 8
     assert (table["training"]["epochs"], table["training"]["seed"]) == (41, 6)
     assert table["training"]["clip_norm"] == 2.0
     assert list(Path().iterdir()) == [Path("mine.toml")]
@@ -76,7 +76,7 @@ def test_handy_options_stand_for_keys(capsys: Out) -> None:
     options = ["--data", "mnist", "--model", "lif-cnn", "--method", "surrogate", "--epochs", "3", "--seed", "4"]
     table = dry(capsys, *options, "--devices", "2", "--data-root", "there", "--rule", "gamma")
     assert (table["data"]["name"], table["data"]["root"], table["model"]["name"]) == ("mnist", "there", "lif-cnn")
-    assert (table["rule"]["method"], table["rule"]["name"]) == ("surrogate", "gamma")
+    assert (table["method"]["name"], table["rule"]["name"]) == ("surrogate", "gamma")
     assert (table["training"]["epochs"], table["training"]["seed"], table["training"]["devices"]) == (3, 4, 2)
     table = dry(capsys, "--rule", "conserving")
     assert (table["rule"]["name"], table["rule"]["sharing"]) == ("epsilon", "conserving")
