@@ -41,7 +41,8 @@ def agreement(
     --------
     >>> import torch
     >>> from lfp_snn import LI, LIF, Sequential, methods, rewards
-    >>> net, x, y = Sequential(nn.Linear(4, 8), LIF(), nn.Linear(8, 3), LI()), torch.rand(6, 2, 4), torch.tensor([0, 2])
+    >>> _, y = torch.manual_seed(0), torch.tensor([0, 2])
+    >>> net, x = Sequential(nn.Linear(4, 8), LIF(), nn.Linear(8, 3), LI()), 4 * torch.rand(6, 2, 4)
     >>> whole, parts = methods.Feedback(), methods.OnlineFeedback(window=6)
     >>> {k: round(v, 4) for k, v in agreement(whole, parts, net, x, y, rewards.Softmax()).items()}
     {'0.weight': 1.0, '0.bias': 1.0, '2.weight': 1.0, '2.bias': 1.0}
