@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from lfp_snn.cli.options import dotted
+from lfp_snn.cli.options import dotted, subject_of
 from lfp_snn.compare.executor import OnRay, threads_each
 from lfp_snn.compare.runs import compare as run
 from lfp_snn.compare.study import Study
@@ -79,7 +79,8 @@ def compare(
     dry_run
         Print the whole study as TOML and do nothing.
     """
-    file, more = (Path(study[0]), study[1:]) if study and not study[0].startswith("-") else (None, study)
+    what, more = subject_of(study)
+    file = None if what is None else Path(what)
     above = dotted(more, [f"--{name}" for name in HANDY])
     if data_root is not None:
         above.setdefault("data", {})["root"] = data_root

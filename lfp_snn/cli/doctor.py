@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lfp_snn.cli.options import dotted
+from lfp_snn.cli.options import dotted, subject_of
 from lfp_snn.cli.train import resolve
 from lfp_snn.diagnosis import Advice, Diagnosis, diagnose
 from lfp_snn.diagnosis.figures import draw
 from lfp_snn.errors import ConfigError
-from lfp_snn.training import RunFolder, presets
+from lfp_snn.training import presets
 from lfp_snn.training.build import Task, build
-from lfp_snn.training.checkpoint import load_checkpoint, load_weights
-from lfp_snn.training.config import Config, apply
+from lfp_snn.training.config import Config
+from lfp_snn.training.rerun import load_run
 from lfp_snn.training.run_folder import plain, write_json
 
 HANDY = ["--preset", "--checkpoint", "--batches", "--json", "--out", "--data-root"]
@@ -69,7 +69,7 @@ def doctor(
     data_root
         Folder of the data sets. Default: that of the run, or $LFP_SNN_DATA.
     """
-    what, more = (subject[0], subject[1:]) if subject and not subject[0].startswith("--") else (None, subject)
+    what, more = subject_of(subject)
     layer = dotted(more, HANDY)
     if data_root is not None:
         layer.setdefault("data", {})["root"] = data_root
@@ -104,13 +104,7 @@ def _load(what: str | None, preset: str | None, checkpoint: str | None, layer: d
     if path is not None and path.is_dir():
         if preset is not None:
             raise ConfigError(f"the run {path} has a configuration of its own: drop --preset {preset}")
-        folder = RunFolder.open(path)
-        file = folder.last if checkpoint == "last" else folder.best
-        content = load_checkpoint(file)
-        config = apply(folder.config(), layer, "command line")
-        task = build(config, fresh=False)
-        load_weights(task.network, content["network"], file)
-        return config, task
+        return load_run(path, checkpoint=checkpoint or "best", changes=layer)
     if path is not None and path.suffix != ".toml":
         raise ConfigError(f"{path} is neither the folder of a run nor a TOML configuration")
     if checkpoint is not None:

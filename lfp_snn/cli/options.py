@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from lfp_snn.errors import ConfigError
 from lfp_snn.training.config import Config
 from lfp_snn.training.values import Text
+
+
+def subject_of(tokens: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """Return what a command is about, if its first token says so, and the tokens after it.
+
+    Examples
+    --------
+    >>> subject_of(["study.toml", "--training.epochs", "2"])
+    ('study.toml', ['--training.epochs', '2'])
+    >>> subject_of(["--training.epochs", "2"])
+    (None, ['--training.epochs', '2'])
+    """
+    if tokens and not tokens[0].startswith("-"):
+        return tokens[0], tokens[1:]
+    return None, tokens
 
 
 def dotted(tokens: Iterable[str], handy: Iterable[str] = ()) -> dict[str, Any]:

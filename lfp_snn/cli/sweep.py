@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from lfp_snn.cli.options import dotted
+from lfp_snn.cli.options import dotted, subject_of
 from lfp_snn.compare.executor import OnRay, threads_each
 from lfp_snn.compare.sweep import Sweep
 from lfp_snn.compare.sweep import sweep as run
@@ -73,7 +73,8 @@ def sweep(
     dry_run
         Print the whole search as TOML and do nothing.
     """
-    file, more = (Path(search[0]), search[1:]) if search and not search[0].startswith("-") else (None, search)
+    what, more = subject_of(search)
+    file = None if what is None else Path(what)
     above = dotted(more, [f"--{name}" for name in HANDY])
     short = {"method.name": method, "training.epochs": epochs, "data.root": data_root}
     for name, value in short.items():

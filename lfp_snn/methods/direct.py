@@ -28,9 +28,7 @@ class _Hear(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> Any:
         """Return ``e B`` for the error ``e`` ``[T, B, C]``."""
         error = ctx.learner.error
-        size = g[0, 0].numel()
-        B = random_like(g.new_empty(error.shape[-1], size), ctx.learner.seed, ctx.k) / error.shape[-1] ** 0.5
-        return (error @ B).reshape(g.shape), None, None
+        return (error @ ctx.learner.weights(ctx.k, error, g)).reshape(g.shape), None, None
 
 
 class DirectLearner(Learner):
@@ -42,9 +40,17 @@ class DirectLearner(Learner):
         if not hidden:
             raise ConfigError("method dfa is for networks with hidden spiking layers; this one has none")
         self.seed, self.error = seed, torch.empty(0)
+        self._random: dict[int, Tensor] = {}
         hooks = [m.register_forward_hook(self._hear(k)) for k, m in enumerate(hidden)]
         hooks.append(network.register_forward_hook(self._listen))
         super().__init__(network, surround(network, ambient), *(hook.remove for hook in hooks))
+
+    def weights(self, k: int, error: Tensor, g: Tensor) -> Tensor:
+        """Return the random weights ``[C, N]`` from the output's error to the ``k``-th hidden layer."""
+        if k not in self._random:
+            classes = error.shape[-1]
+            self._random[k] = random_like(g.new_empty(classes, g[0, 0].numel()), self.seed, k) / classes**0.5
+        return self._random[k]
 
     def _hear(self, k: int) -> Any:
         def hook(module: nn.Module, inputs: Any, output: tuple[Tensor, Any]) -> tuple[Tensor, Any] | None:

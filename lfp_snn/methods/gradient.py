@@ -23,8 +23,8 @@ def derivative(name: str, slope: float | None, attach_reset: bool) -> Surrogate:
         raise ConfigError(suggest(name, SURROGATES, "surrogate"))
     if slope is not None and not slope > 0:
         raise ConfigError(f"the slope of a surrogate must be positive, got {slope}")
-    chosen = SURROGATES[name](attach_reset=attach_reset)
-    return chosen if slope is None else type(chosen)(slope, attach_reset)
+    given = {} if slope is None else {"slope": slope}
+    return SURROGATES[name](**given, attach_reset=attach_reset)
 
 
 class SurrogateGradient(Method):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lfp_snn.data import loader
 from lfp_snn.errors import ConfigError, suggest
 from lfp_snn.training.build import Task, build
 from lfp_snn.training.checkpoint import load_checkpoint, load_weights
-from lfp_snn.training.config import Config
+from lfp_snn.training.config import Config, apply
 from lfp_snn.training.evaluate import Evaluation, evaluate
 from lfp_snn.training.fabric import make_fabric
 from lfp_snn.training.monitor import SpikeMonitor
@@ -17,7 +19,13 @@ from lfp_snn.training.run_folder import RunFolder
 from lfp_snn.training.seeding import seed_all
 
 
-def load_run(path: str | Path, *, checkpoint: str = "best", data_root: str | None = None) -> tuple[Config, Task]:
+def load_run(
+    path: str | Path,
+    *,
+    checkpoint: str = "best",
+    data_root: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> tuple[Config, Task]:
     """Load the data and the trained network of a run.
 
     Parameters
@@ -28,6 +36,8 @@ def load_run(path: str | Path, *, checkpoint: str = "best", data_root: str | Non
         ``best`` or ``last``.
     data_root : str, optional
         Folder of the data sets, if it is another than in training.
+    changes : mapping, optional
+        Sections of the configuration to put on top of the run's, as for `lfp_snn.training.config.apply`.
 
     Returns
     -------
@@ -37,7 +47,7 @@ def load_run(path: str | Path, *, checkpoint: str = "best", data_root: str | Non
     Raises
     ------
     ConfigError
-        If the folder is not that of a run.
+        If the folder is not that of a run, or the changes are none of its configuration.
     CheckpointError
         If the checkpoint is missing, damaged or of another network.
     """
@@ -45,7 +55,7 @@ def load_run(path: str | Path, *, checkpoint: str = "best", data_root: str | Non
     files = {"best": folder.best, "last": folder.last}
     if checkpoint not in files:
         raise ConfigError(suggest(checkpoint, files, "checkpoint"))
-    config = folder.config()
+    config = apply(folder.config(), changes or {}, "command line")
     if data_root is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, root=data_root))
     content = load_checkpoint(files[checkpoint])
