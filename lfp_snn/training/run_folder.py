@@ -22,7 +22,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numba
 import torch
 
 from lfp_snn.errors import ConfigError
@@ -153,7 +152,7 @@ def environment() -> dict[str, Any]:
     Examples
     --------
     >>> sorted(environment())
-    ['command', 'cpus', 'gpus', 'machine', 'numba_threads', 'platform', 'torch_threads', 'versions']
+    ['command', 'cpus', 'gpus', 'machine', 'platform', 'torch_threads', 'versions']
     """
     packages = ("lfp-snn", "torch", "numpy", "numba", "lightning-fabric", "scikit-learn", "tonic")
     return {
@@ -163,7 +162,6 @@ def environment() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "torch_threads": torch.get_num_threads(),
-        "numba_threads": numba.get_num_threads(),
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
     }
 

@@ -146,6 +146,5 @@ ENVIRONMENT = {
     "cpus": 2,
     "gpus": [],
     "torch_threads": 1,
-    "numba_threads": 1,
     "versions": {"python": "3.11.7", "lfp-snn": "0.1.0", "torch": "2.14.1", "tonic": None},
 }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +82,10 @@ def test_default_path() -> None:
 
 def test_plain() -> None:
     assert plain({1: (float("-inf"), [2.5])}) == {"1": [None, [2.5]]}
+
+
+def test_asking_what_computed_changes_nothing_about_it() -> None:
+    # numba's own question starts its thread pool, which sets the threads of torch as well.
+    code = "import torch; torch.set_num_threads(1); from lfp_snn.training.run_folder import environment; "
+    code += "environment(); assert torch.get_num_threads() == 1, torch.get_num_threads()"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"NUMBA_NUM_THREADS": "2"})
