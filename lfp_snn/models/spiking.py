@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from lfp_snn.containers import Residual, Sequential
+from lfp_snn.errors import ConfigError
 from lfp_snn.models.parts import dense, features_after, image_shape, neuron
 from lfp_snn.neurons import TimeModule
 from lfp_snn.neurons.base import RECURRENT_GAIN
@@ -59,10 +60,14 @@ def lif_cnn(
     neuron_options: dict[str, Any] | None = None,
     readout: str = "lif",
     readout_options: dict[str, Any] | None = None,
+    pool: Literal["spikes", "currents"] = "spikes",
     batch_norm: bool = False,
     dropout: float = 0.0,
 ) -> Sequential:
-    """Return 12C5-MP2-64C5-MP2-FC with spiking neurons, the LIF CNN of snntorch's tutorial 6 and of the reference.
+    """Return 12C5-MP2-64C5-MP2-FC with spiking neurons, the LIF CNN of the reference and of snntorch's tutorial 6.
+
+    The reference pools the ``spikes`` of a convolution. The tutorial pools its ``currents`` before they reach the neurons,
+    which are then four times fewer.
 
     Examples
     --------
@@ -71,12 +76,15 @@ def lif_cnn(
     torch.Size([5, 3, 10])
     """
     shape = image_shape(input_shape)
+    if pool not in ("spikes", "currents"):
+        raise ConfigError(f"pool must be 'spikes' or 'currents', got {pool!r}")
     layers: list[nn.Module] = []
     for n_in, n_out in zip([shape[0], *channels[:-1]], channels, strict=True):
         layers.append(nn.Conv2d(n_in, n_out, kernel, bias=not batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm2d(n_out))
-        layers += [neuron(neuron_kind, neuron_options), nn.MaxPool2d(2)]
+        spiking, pooling = neuron(neuron_kind, neuron_options), nn.MaxPool2d(2)
+        layers += [spiking, pooling] if pool == "spikes" else [pooling, spiking]
     layers.append(nn.Flatten())
     if dropout:
         layers.append(nn.Dropout(dropout))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -13,6 +14,7 @@ from lfp_snn.errors import UnknownLayerError, suggest
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
 from lfp_snn.propagation.density import HandThrough
 from lfp_snn.propagation.feedback import Scaler
+from lfp_snn.propagation.foreign import alive, live_of
 from lfp_snn.propagation.mode import Pass
 from lfp_snn.propagation.readout import receive_reward
 from lfp_snn.rules.layer import Epsilon, Rule
@@ -163,6 +165,9 @@ class LFP:
         for module in model.modules():
             if type(module) in _activations:
                 handles += self._as_activation(module)
+            live = live_of(module)
+            if live is not None:
+                handles += _run_inside(module, partial(alive, module, live))
 
         def remove() -> None:
             for handle in handles:
@@ -204,6 +209,20 @@ class LFP:
             rule = self.rules.get(name, by_type)
             if rule is not None:
                 yield module, rule
+
+
+def _run_inside(module: nn.Module, context: Callable[[], AbstractContextManager[None]]) -> list[Any]:
+    """Run each forward pass of a module inside a context."""
+    running: list[ExitStack] = []
+
+    def enter(module: nn.Module, args: Any) -> None:
+        running.append(ExitStack())
+        running[-1].enter_context(context())
+
+    def leave(module: nn.Module, args: Any, output: Any) -> None:
+        running.pop().close()
+
+    return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)]
 
 
 def _drop(rules: list[Rule]) -> None:

@@ -1,0 +1,1 @@
+"""snnTorch networks: trained as they are (:mod:`.live`), or converted to run all steps at once (:mod:`.convert`)."""
