@@ -66,8 +66,8 @@ def lif_cnn(
 ) -> Sequential:
     """Return 12C5-MP2-64C5-MP2-FC with spiking neurons, the LIF CNN of the reference and of snntorch's tutorial 6.
 
-    The reference pools the ``spikes`` of a convolution. The tutorial pools its ``currents`` before they reach the neurons,
-    which are then four times fewer.
+    The reference pools the ``spikes`` of a convolution. The tutorial pools its ``currents``: then the neurons are four
+    times fewer.
 
     Examples
     --------
