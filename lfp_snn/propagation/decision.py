@@ -5,8 +5,9 @@ carries the reward density through it. What is left is the decision, at which
 
 .. math:: n_t = (s_t\, g_s[t] + v_t\, g_v[t]) / (d_t + \epsilon\,\mathrm{sign}(d_t))
 
-becomes the density of the membrane :math:`v_t`: the reward of the spike, and what comes back through the membrane
-(:math:`Q_t = v_t g_v[t]`), shared by the denominator of the sharing rule (:mod:`lfp_snn.rules.sharing`).
+becomes the density of the membrane :math:`v_t`: the reward of the spike and what comes back through the membrane
+(:math:`Q_t = v_t g_v[t]`, or what an immediate reset leaves of :math:`v_t`), shared by the denominator of the sharing
+rule (:mod:`lfp_snn.rules.sharing`).
 :class:`lfp_snn.neurons.scan.Scan` does the same for all steps at once.
 """
 
@@ -23,31 +24,42 @@ from lfp_snn.neurons.scan import Backward
 from lfp_snn.neurons.surrogate import ATan
 from lfp_snn.propagation.density import stabilised
 
+INNER = "_lfp_inner"
+"""On spikes that leave a neuron: the same spikes, for what the neuron itself does with them."""
+
 
 class Decision(torch.autograd.Function):
-    """``v, spikes = Decision.apply(v, theta, spikes, d, backward)``: nothing forwards, LFP backwards."""
+    """``v, out, inner = Decision.apply(v, left, theta, spikes, d, backward)``: nothing forwards, LFP backwards.
+
+    Membrane and spikes come out as they are, the spikes twice: ``out`` leaves the neuron and may be told a reward where
+    it is the network's output, ``inner`` goes on in the neuron (recurrent connections) and always carries a density.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, v: Tensor, theta: Tensor, spikes: Tensor, d: Tensor, backward: Backward
-    ) -> tuple[Tensor, Tensor]:
-        """Return membrane and spikes as they are."""
-        ctx.save_for_backward(v, spikes, d)
+        ctx: Any, v: Tensor, left: Tensor, theta: Tensor, spikes: Tensor, d: Tensor, backward: Backward
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return membrane and spikes."""
+        ctx.save_for_backward(left, spikes, d)
         ctx.backward_, ctx.shape = backward, theta.shape  # by backward_ the output finds the neurons it consists of
         ctx.set_materialize_grads(False)
-        return v.view_as(v), spikes.view_as(spikes)
+        return v.view_as(v), spikes.view_as(spikes), spikes.view_as(spikes)
 
     @staticmethod
-    def backward(ctx: Any, g_v: Tensor | None, g_s: Tensor | None) -> Any:
+    def backward(ctx: Any, g_v: Tensor | None, g_out: Tensor | None, g_inner: Tensor | None) -> Any:
         """Share the reward of spike and membrane out among the terms of the membrane, and the threshold."""
-        v, spikes, d = ctx.saved_tensors
-        reward = torch.zeros_like(v)
-        if g_s is not None:
-            reward = reward + (g_s if ctx.backward_.readout else spikes * g_s)
-        if g_v is not None:
-            reward = reward + v * g_v
+        left, spikes, d = ctx.saved_tensors
+        reward = torch.zeros_like(left)
+        for held, g in ((None if ctx.backward_.readout else spikes, g_out), (spikes, g_inner), (left, g_v)):
+            if g is not None:
+                reward = reward + (g if held is None else held * g)
         n = reward / stabilised(d, ctx.backward_.sharing.epsilon)
-        return n, (-n).sum_to_size(ctx.shape) if ctx.needs_input_grad[1] else None, None, None, None
+        return n, None, (-n).sum_to_size(ctx.shape) if ctx.needs_input_grad[2] else None, None, None, None
+
+
+def inner(spikes: Tensor) -> Tensor:
+    """Return the spikes that a neuron is given back as its own state, of those that left it a step before."""
+    return getattr(spikes, INNER, spikes)
 
 
 def decide(
@@ -59,10 +71,12 @@ def decide(
     beta: Tensor,
     reset: Tensor | float = 0.0,
     adapt: Tensor | float = 0.0,
+    left: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Return membrane and spikes of one step, the same numbers, as the place where reward is shared out.
 
-    To be called inside a propagator, by an adapter of another library's neuron.
+    To be called inside a propagator, by an adapter of another library's neuron. What the neuron does with its own last
+    spikes (recurrent connections) takes :func:`inner` of them.
 
     Parameters
     ----------
@@ -74,6 +88,8 @@ def decide(
         The threshold.
     w, beta, reset, adapt : Tensor or float
         The other terms of the update :math:`v = \beta w + i - \mathrm{reset}`, as the sharing rules know them.
+    left : Tensor, optional
+        What an immediate reset by subtraction leaves of the membrane, ``[B, ...]``; default: ``v``.
 
     Raises
     ------
@@ -93,4 +109,6 @@ def decide(
         i = v - beta * w + reset
         d = around.sharing.denominator(w, i, beta, reset, adapt, v)
     how = Backward(around.sharing, ATan())
-    return Decision.apply(v, theta, spikes.detach(), d, how)  # type: ignore[no-any-return]
+    v, out, again = Decision.apply(v, v.detach() if left is None else left, theta, spikes.detach(), d, how)
+    setattr(out, INNER, again)
+    return v, out

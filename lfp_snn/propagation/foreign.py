@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lfp_snn.neurons.ambient import ambient
 
-Live = Callable[[nn.Module], AbstractContextManager[None]]
+Finish = Callable[[Any], Any]
+Live = Callable[[nn.Module], AbstractContextManager[Finish | None]]
 
 ADAPTERS = {
     "snntorch": "lfp_snn.adapters.snntorch.live",
@@ -37,7 +39,8 @@ def register_neuron(module_type: type[nn.Module], live: Live) -> None:
     live : callable
         ``live(neuron)`` returns the context manager in which the neuron's ``forward`` runs. In it, the decision of
         each step is to go through :func:`lfp_snn.propagation.decision.decide`; torch functions are plain autograd and
-        the neuron's parameters are stand-ins to which feedback comes.
+        the neuron's parameters are stand-ins to which feedback comes. It may yield a function, through which what
+        ``forward`` returned then goes.
 
     Examples
     --------
@@ -61,13 +64,13 @@ def live_of(module: nn.Module) -> Live | None:
 
 
 @contextmanager
-def alive(module: nn.Module, live: Live) -> Iterator[None]:
+def alive(module: nn.Module, live: Live) -> Iterator[Finish | None]:
     """Run a neuron of another library inside a propagator."""
     if ambient().sharing is None or not torch.is_grad_enabled():
-        yield
+        yield None
         return
-    with torch._C.DisableTorchFunction(), _scaled(module, ambient().scale), live(module):
-        yield
+    with torch._C.DisableTorchFunction(), _scaled(module, ambient().scale), live(module) as finish:
+        yield finish
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from lfp_snn.errors import UnknownLayerError, suggest
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
 from lfp_snn.propagation.density import HandThrough
 from lfp_snn.propagation.feedback import Scaler
-from lfp_snn.propagation.foreign import alive, live_of
+from lfp_snn.propagation.foreign import Finish, alive, live_of
 from lfp_snn.propagation.mode import Pass
 from lfp_snn.propagation.readout import receive_reward
 from lfp_snn.rules.layer import Epsilon, Rule
@@ -211,18 +211,23 @@ class LFP:
                 yield module, rule
 
 
-def _run_inside(module: nn.Module, context: Callable[[], AbstractContextManager[None]]) -> list[Any]:
-    """Run each forward pass of a module inside a context."""
-    running: list[ExitStack] = []
+def _run_inside(module: nn.Module, context: Callable[[], AbstractContextManager[Finish | None]]) -> list[Any]:
+    """Run each forward pass of a module inside a context, and its output through what the context yields."""
+    running: list[tuple[ExitStack, Finish | None]] = []
 
     def enter(module: nn.Module, args: Any) -> None:
-        running.append(ExitStack())
-        running[-1].enter_context(context())
+        stack = ExitStack()
+        running.append((stack, stack.enter_context(context())))
 
-    def leave(module: nn.Module, args: Any, output: Any) -> None:
-        running.pop().close()
+    def leave(module: nn.Module, args: Any, output: Any) -> Any:
+        stack, finish = running.pop()
+        with stack:
+            return output if finish is None or output is None else finish(output)
 
-    return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)]
+    return [
+        module.register_forward_pre_hook(enter),
+        module.register_forward_hook(leave, always_call=True, prepend=True),
+    ]
 
 
 def _drop(rules: list[Rule]) -> None:

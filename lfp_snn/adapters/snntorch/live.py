@@ -16,7 +16,7 @@ import torch
 from snntorch._neurons.neurons import SpikingNeuron
 from torch import Tensor
 
-from lfp_snn.propagation.decision import decide
+from lfp_snn.propagation.decision import decide, inner
 from lfp_snn.propagation.foreign import register_neuron
 
 
@@ -36,39 +36,53 @@ def membrane_decay(neuron: Any) -> Tensor:
 
 
 @contextmanager
-def live(neuron: Any) -> Iterator[None]:
+def live(neuron: Any) -> Iterator[Callable[[Any], Any]]:
     """Let a neuron of snnTorch share reward while it runs."""
     kind = type(neuron)
     before: list[Tensor] = []
+    fired: list[Tensor] = []
 
     def mem_reset(mem: Tensor) -> Tensor:
         before[:] = [mem.detach()]
+        if hasattr(neuron, "recurrent"):
+            neuron.spk = inner(neuron.spk)
         return kind.mem_reset(neuron, mem)  # type: ignore[no-any-return]
 
     def decided(mem: Tensor, spikes: Tensor) -> Tensor:
         subtracts, zeroes = (neuron.reset_mechanism == how for how in ("subtract", "zero"))
-        (u,) = before
-        neuron.mem, spikes = decide(
+        (u,), theta = before, neuron.threshold.detach()
+        at_once = subtracts and not getattr(neuron, "reset_delay", True)
+        neuron.mem, out = decide(
             mem,
             spikes,
             neuron.threshold,
             w=u * (1 - neuron.reset) if zeroes else u,
             beta=membrane_decay(neuron).detach(),
-            reset=(neuron.reset * neuron.threshold).detach() if subtracts else 0.0,
+            reset=neuron.reset * theta if subtracts else 0.0,
+            left=mem.detach() - (spikes - neuron.reset) * theta if at_once else None,
         )
-        return spikes
+        fired[:] = [out]
+        return spikes  # without a graph: an immediate reset takes these, and passes no reward
 
     def fire(mem: Tensor) -> Tensor:
         with torch.no_grad():
             held = neuron.state_quant(mem) if neuron.state_quant else mem
             spikes = neuron.spike_grad(held - neuron.threshold)
-        spikes, factor = decided(mem, spikes), neuron.graded_spikes_factor
-        return spikes if not factor.requires_grad and bool((factor == 1).all()) else spikes * factor
+        sized: Tensor = decided(mem, spikes) * neuron.graded_spikes_factor
+        return sized
 
     def fire_inhibition(batch_size: int, mem: Tensor) -> Tensor:
         with torch.no_grad():
             spikes = kind.fire_inhibition(neuron, batch_size, mem)
         return decided(mem, spikes)
+
+    def finish(output: Any) -> Any:
+        (out,), factor = fired, neuron.graded_spikes_factor
+        if factor.requires_grad or bool((factor != 1).any()):
+            out = out * factor
+        if hasattr(neuron, "recurrent"):
+            neuron.spk = out
+        return (out, *output[1:]) if isinstance(output, tuple) else out
 
     methods: dict[str, Callable[..., Tensor]] = {
         "mem_reset": mem_reset,
@@ -77,7 +91,7 @@ def live(neuron: Any) -> Iterator[None]:
     }
     vars(neuron).update(methods)
     try:
-        yield
+        yield finish
     finally:
         for name in methods:
             del vars(neuron)[name]

@@ -1,0 +1,197 @@
+"""From an snnTorch network to one of ours, which runs all time steps at once: the same spikes, many times faster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import snntorch
+import torch
+from snntorch._neurons.neurons import SpikingNeuron
+from torch import Tensor, nn
+
+from lfp_snn.adapters.snntorch.live import membrane_decay
+from lfp_snn.containers import Sequential
+from lfp_snn.errors import ConfigError
+from lfp_snn.neurons import LIF, CubaLIF
+from lfp_snn.neurons.ambient import ambient
+
+
+class OnCurrent(nn.Module):
+    """Base of what acts on a current before a neuron: a part of the neuron's update, so no layer's rule applies."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, unseen by the propagator."""
+        with torch._C.DisableTorchFunction():
+            return super().__call__(*args, **kwargs)
+
+
+class Gain(OnCurrent):
+    """Fixed factors, multiplied one after the other (with the rounding of the original).
+
+    Examples
+    --------
+    >>> Gain(torch.tensor(3.0), torch.tensor(0.5))(torch.ones(2)).tolist()
+    [1.5, 1.5]
+    """
+
+    def __init__(self, *factors: Tensor) -> None:
+        super().__init__()
+        for k, factor in enumerate(factors):
+            self.register_buffer(f"factor{k}", factor.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` times the factors."""
+        for factor in self.buffers():
+            x = x * factor
+        return x
+
+
+class Bias(OnCurrent):
+    """A constant current, learnt, on top of the input's: ``[N]``."""
+
+    def __init__(self, bias: nn.Parameter) -> None:
+        super().__init__()
+        self.bias = bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x + bias``."""
+        return x + ambient().scale(self.bias)
+
+
+def from_snntorch(network: nn.Module) -> Sequential:
+    """Return a network of ours that fires the spikes of an snnTorch network.
+
+    Parameters
+    ----------
+    network : nn.Module
+        An ``nn.Sequential`` (nested, if need be) of layers and snnTorch neurons, as for ``init_hidden=True``, or a
+        single neuron. Layers are taken over as they are, so both networks share their parameters, learnable decays and
+        thresholds included: training one trains the other.
+
+    Returns
+    -------
+    Sequential
+        ``[T, B, ...]`` in, spikes ``[T, B, ...]`` of the last layer out. State is no longer kept between calls.
+
+    Raises
+    ------
+    ConfigError
+        Where the spikes would not be the same. Such a network trains as it is, under ``LFP().context(network)``.
+
+    Notes
+    -----
+    Batch normalisation in training mode takes its statistics over all steps instead of one at a time. With
+    ``reset_delay=False`` and a subtracted threshold, snnTorch asks for a second threshold where a membrane is above it
+    even after the reset (it was above twice the threshold); ours does not.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(4, 8), snntorch.Leaky(0.9, init_hidden=True), nn.Linear(8, 2),
+    ...                     snntorch.Leaky(0.9, init_hidden=True, output=True))
+    >>> from_snntorch(net)
+    Sequential(
+      (0): Linear(in_features=4, out_features=8, bias=True)
+      (1): LIF(beta=0.9, threshold=1, reset='subtract')
+      (2): Linear(in_features=8, out_features=2, bias=True)
+      (3): LIF(beta=0.9, threshold=1, reset='subtract')
+    )
+    """
+    return Sequential(*_converted(network, "network"))
+
+
+def _converted(module: nn.Module, name: str) -> Iterator[nn.Module]:
+    """Yield what a module becomes."""
+    if isinstance(module, SpikingNeuron):
+        convert = _CONVERSIONS.get(type(module))
+        if convert is None:
+            raise _refusal(name, module, f"there is no conversion for {type(module).__name__}")
+        _check(module, name)
+        yield from convert(module, name)
+        factor = module.graded_spikes_factor
+        if bool((factor != 1).any()):
+            yield Gain(factor)
+    elif isinstance(module, nn.Sequential):
+        for key, child in module.named_children():
+            yield from _converted(child, f"{name}.{key}")
+    elif any(isinstance(m, SpikingNeuron) for m in module.modules()):
+        raise ConfigError(
+            f"{name} ({type(module).__name__}) has a time loop or a forward pass of its own, which cannot be read: "
+            "write it as an nn.Sequential, or train it as it is with LFP().context(network)"
+        )
+    else:
+        yield module
+
+
+def _refusal(name: str, neuron: Any, why: str) -> ConfigError:
+    return ConfigError(
+        f"{name} ({type(neuron).__name__}) cannot be converted: {why}. It trains as it is, with LFP().context(network)"
+    )
+
+
+def _check(neuron: Any, name: str) -> None:
+    """Refuse what no neuron of ours does."""
+    if neuron.inhibition:
+        raise _refusal(name, neuron, "only one of its neurons fires a step (inhibition=True)")
+    if neuron.state_quant:
+        raise _refusal(name, neuron, "its state is quantised (state_quant)")
+    if neuron.graded_spikes_factor.requires_grad:
+        raise _refusal(name, neuron, "the size of its spikes is learnt (learn_graded_spikes_factor=True)")
+    delayed = getattr(neuron, "reset_delay", True)
+    if neuron.reset_mechanism == "zero" and delayed and not isinstance(neuron, snntorch.Leaky):
+        raise _refusal(name, neuron, "its reset to zero, a step late, also drops the input of that step")
+
+
+def _neuron(make: Callable[..., Any], neuron: Any, **more: Any) -> Any:
+    """Return a neuron of ours with the form of one of snnTorch's, sharing the parameters that it learns."""
+    form = {"reset": neuron.reset_mechanism, "reset_delay": getattr(neuron, "reset_delay", True)}
+    learnt = {k: p for k, p in neuron.named_parameters(recurse=False) if k in ("alpha", "beta", "threshold")}
+    fixed = {"beta": membrane_decay(neuron), "threshold": neuron.threshold, **more}
+    ours = make(**{k: v.detach() for k, v in fixed.items()}, **{f"learn_{k}": True for k in learnt}, **form)
+    for key, value in fixed.items():  # as they are: not rounded to torch's default type
+        setattr(ours, key, learnt.get(key, value.detach().clone()))
+    return ours
+
+
+def _leaky(neuron: Any, name: str) -> Iterator[nn.Module]:
+    yield _neuron(LIF, neuron)
+
+
+def _synaptic(neuron: Any, name: str) -> Iterator[nn.Module]:
+    yield _neuron(CubaLIF, neuron, alpha=neuron.alpha.clamp(0, 1))
+
+
+def _lapicque(neuron: Any, name: str) -> Iterator[nn.Module]:
+    if neuron.beta.requires_grad:
+        raise _refusal(name, neuron, "it learns a beta that its update does not use (learn_beta=True)")
+    R, C = neuron.R, neuron.C
+    factors = [torch.as_tensor(q, dtype=torch.get_default_dtype()) for q in (R, 1 / (R * C), neuron.time_step)]
+    if any(bool((q != 1).any()) for q in factors):
+        yield Gain(*factors)
+    yield _neuron(LIF, neuron)
+
+
+def _recurrent(convert: Callable[[Any, str], Iterator[nn.Module]]) -> Callable[[Any, str], Iterator[nn.Module]]:
+    """Return the conversion of a neuron with recurrent weights, from that of one without."""
+
+    def recurrent(neuron: Any, name: str) -> Iterator[nn.Module]:
+        if not neuron.all_to_all:
+            raise _refusal(name, neuron, "its recurrent weights are one to one (all_to_all=False)")
+        if not isinstance(neuron.recurrent, nn.Linear):
+            raise _refusal(name, neuron, "its recurrent weights are a convolution")
+        if neuron.recurrent.bias is not None:
+            yield Bias(neuron.recurrent.bias)
+        (ours,) = convert(neuron, name)
+        ours.recurrent = cast(nn.Parameter, neuron.recurrent.weight)
+        yield ours
+
+    return recurrent
+
+
+_CONVERSIONS: dict[type[nn.Module], Callable[[Any, str], Iterator[nn.Module]]] = {
+    snntorch.Leaky: _leaky,
+    snntorch.RLeaky: _recurrent(_leaky),
+    snntorch.Synaptic: _synaptic,
+    snntorch.RSynaptic: _recurrent(_synaptic),
+    snntorch.Lapicque: _lapicque,
+}
