@@ -8,6 +8,7 @@ from lfp_snn.models.calibrate import calibrate
 from lfp_snn.models.parts import NEURONS
 from lfp_snn.models.spiking import deep_snn, lif_cnn, lif_mlp, recurrent_snn, residual_snn
 from lfp_snn.models.static import ResidualBlock, lenet, mlp, resnet, vgg
+from lfp_snn.models.transformer import VisionTransformer, vit
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "lif-mlp": lif_mlp,
@@ -19,6 +20,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "lenet": lenet,
     "vgg": vgg,
     "resnet": resnet,
+    "vit": vit,
 }
 """The networks by the names that configurations use: ``builder(input_shape, classes, **options)``."""
 
@@ -26,6 +28,7 @@ __all__ = [
     "MODELS",
     "NEURONS",
     "ResidualBlock",
+    "VisionTransformer",
     "calibrate",
     "deep_snn",
     "lenet",
@@ -36,4 +39,5 @@ __all__ = [
     "residual_snn",
     "resnet",
     "vgg",
+    "vit",
 ]

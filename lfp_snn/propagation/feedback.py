@@ -11,6 +11,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+DERIVED = "_lfp_derived"
+"""Marks a tensor that was made of parameters alone (a part, a transpose): its message is scaled at the parameters."""
+
+
+class Relative(torch.autograd.Function):
+    """Return ``value``, a modified copy of ``weight``; scale what comes back by ``|value| / |weight|``."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, value: Tensor) -> Tensor:
+        """Return ``value``."""
+        ctx.save_for_backward(weight, value)
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        """Scale the density."""
+        weight, value = ctx.saved_tensors
+        return torch.where(weight != 0, g * value.abs() / weight.abs(), 0.0), None
+
 
 class Scaled(torch.autograd.Function):
     """Identity on a parameter (or a modified copy ``value``) that scales what comes back by ``max(|value|, floor)``.
@@ -65,7 +84,7 @@ class Scaler:
 
     def __call__(self, parameter: Tensor) -> Tensor:
         """Return a stand-in for ``parameter`` that has its values; what comes back to it is scaled."""
-        if not parameter.requires_grad:
+        if not parameter.requires_grad or hasattr(parameter, DERIVED):
             return parameter
         known = self._scaled.get(id(parameter))
         if known is None:
@@ -73,13 +92,15 @@ class Scaler:
         return known[1]
 
     def __contains__(self, stand_in: Tensor) -> bool:
-        """Whether a tensor is a stand-in made here."""
-        return any(stand_in is known for _, known in self._scaled.values())
+        """Whether a tensor is a stand-in made here, or made of some."""
+        return hasattr(stand_in, DERIVED) or any(stand_in is known for _, known in self._scaled.values())
 
     def modified(self, parameter: Tensor, value: Tensor) -> Tensor:
         """Return a stand-in with the values ``value``, a function of the parameter with the same signs."""
         if not parameter.requires_grad:
             return value
+        if hasattr(parameter, DERIVED):
+            return Relative.apply(parameter, value)  # type: ignore[no-any-return]
         if self.keep and isinstance(parameter, nn.Parameter):
             parameter.feedback = None  # type: ignore[attr-defined]
         return Scaled.apply(parameter, value, self.floor, self.keep)  # type: ignore[no-any-return]

@@ -17,8 +17,9 @@ from torch.overrides import TorchFunctionMode
 from lfp_snn.errors import UnknownLayerError
 from lfp_snn.neurons.ambient import ambient
 from lfp_snn.propagation import linear
+from lfp_snn.propagation.attention import COMPOSITES
 from lfp_snn.propagation.density import HandThrough, Stabilise
-from lfp_snn.propagation.feedback import Scaler
+from lfp_snn.propagation.feedback import DERIVED, Scaler
 from lfp_snn.propagation.functions import kind_of, name_of
 from lfp_snn.rules.layer import Rule
 
@@ -33,6 +34,12 @@ def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
             yield value
         elif isinstance(value, tuple | list):
             yield from _tensors(value)
+
+
+def _of_parameters(args: Any, kwargs: Any) -> bool:
+    """Whether all that could carry a message into a call are parameters, or made of parameters."""
+    sources = [x for x in _tensors([*args, *kwargs.values()]) if x.requires_grad]
+    return bool(sources) and all(isinstance(x, nn.Parameter) or hasattr(x, DERIVED) for x in sources)
 
 
 def _replace(value: Any, by: Callable[[Tensor], Tensor]) -> Any:
@@ -77,10 +84,18 @@ class Pass(TorchFunctionMode):
         kwargs = kwargs or {}
         if not torch.is_grad_enabled() or ambient().scale is not self.scaler:  # an inner pass has done its work
             return func(*args, **kwargs)
+        composite = COMPOSITES.get(name_of(func))
+        if composite is not None:
+            with self:  # each part finds its rule
+                return composite(*args, **kwargs)
         kind = kind_of(func)
         if kind == "unknown":
             return self._unknown(func, args, kwargs)
-        return getattr(self, f"_{kind}")(func, args, kwargs)
+        result = getattr(self, f"_{kind}")(func, args, kwargs)
+        if kind in ("view", "structure", "product", "quotient", "mixing") and _of_parameters(args, kwargs):
+            for y in _tensors([result]):
+                setattr(y, DERIVED, True)
+        return result
 
     @property
     def rule(self) -> Rule:
