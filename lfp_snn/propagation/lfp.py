@@ -213,16 +213,16 @@ class LFP:
 
 def _run_inside(module: nn.Module, context: Callable[[], AbstractContextManager[Finish | None]]) -> list[Any]:
     """Run each forward pass of a module inside a context, and its output through what the context yields."""
-    running: list[tuple[ExitStack, Finish | None]] = []
+    running: list[tuple[ExitStack, list[Finish | None]]] = []
 
     def enter(module: nn.Module, args: Any) -> None:
-        stack = ExitStack()
-        running.append((stack, stack.enter_context(context())))
+        running.append((ExitStack(), []))  # first, as it is also left if the context cannot be entered
+        running[-1][1].append(running[-1][0].enter_context(context()))
 
     def leave(module: nn.Module, args: Any, output: Any) -> Any:
         stack, finish = running.pop()
         with stack:
-            return output if finish is None or output is None else finish(output)
+            return finish[0](output) if output is not None and finish and finish[0] is not None else output
 
     return [
         module.register_forward_pre_hook(enter),

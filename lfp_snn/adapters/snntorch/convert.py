@@ -8,55 +8,13 @@ from typing import Any, cast
 import snntorch
 import torch
 from snntorch._neurons.neurons import SpikingNeuron
-from torch import Tensor, nn
+from torch import nn
 
 from lfp_snn.adapters.snntorch.live import membrane_decay
 from lfp_snn.containers import Sequential
 from lfp_snn.errors import ConfigError
 from lfp_snn.neurons import LIF, CubaLIF
-from lfp_snn.neurons.ambient import ambient
-
-
-class OnCurrent(nn.Module):
-    """Base of what acts on a current before a neuron: a part of the neuron's update, so no layer's rule applies."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run, unseen by the propagator."""
-        with torch._C.DisableTorchFunction():
-            return super().__call__(*args, **kwargs)
-
-
-class Gain(OnCurrent):
-    """Fixed factors, multiplied one after the other (with the rounding of the original).
-
-    Examples
-    --------
-    >>> Gain(torch.tensor(3.0), torch.tensor(0.5))(torch.ones(2)).tolist()
-    [1.5, 1.5]
-    """
-
-    def __init__(self, *factors: Tensor) -> None:
-        super().__init__()
-        for k, factor in enumerate(factors):
-            self.register_buffer(f"factor{k}", factor.detach().clone())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` times the factors."""
-        for factor in self.buffers():
-            x = x * factor
-        return x
-
-
-class Bias(OnCurrent):
-    """A constant current, learnt, on top of the input's: ``[N]``."""
-
-    def __init__(self, bias: nn.Parameter) -> None:
-        super().__init__()
-        self.bias = bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x + bias``."""
-        return x + ambient().scale(self.bias)
+from lfp_snn.neurons.on_current import Bias, Gain
 
 
 def from_snntorch(network: nn.Module) -> Sequential:

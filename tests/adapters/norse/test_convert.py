@@ -1,0 +1,47 @@
+"""Norse networks converted."""
+
+from __future__ import annotations
+
+import norse.torch as norse
+import pytest
+import torch
+from torch import nn
+
+from lfp_snn.adapters.norse import from_norse
+from lfp_snn.errors import ConfigError
+from tests.adapters.norse.networks import AS_THEY_ARE, CONVERTIBLE, inputs, run
+
+
+@pytest.mark.parametrize("name", CONVERTIBLE)
+def test_the_output_is_the_same_and_the_parameters_are_shared(name: str) -> None:
+    net, x = CONVERTIBLE[name](), inputs(name)
+    ours = from_norse(net)
+    torch.testing.assert_close(ours(x), run(net, x), rtol=1e-4, atol=1e-6)
+    assert {id(p) for p in ours.parameters()} == {id(p) for p in net.parameters()}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("lsnn", r"network\.1 \(LSNNCell\).*no neuron of ours"),
+        ("lsnn-recurrent", r"network\.0 \(LSNNRecurrentCell\)"),
+        ("reset-value", "v_reset = -0.3"),
+        ("leak", "v_leak = 0.2"),
+    ],
+)
+def test_what_would_spike_otherwise_is_refused(name: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        from_norse(AS_THEY_ARE[name]())
+
+
+def test_a_forward_pass_of_ones_own_is_refused_with_advice() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = norse.LIFCell()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.cell(x)[0]  # type: ignore[no-any-return]
+
+    with pytest.raises(ConfigError, match="SequentialState"):
+        from_norse(nn.Sequential(nn.Linear(2, 2), Own()))
