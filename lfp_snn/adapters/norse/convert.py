@@ -7,7 +7,7 @@ With norse's Euler step the membrane is :math:`v_t = \beta v_{t-1} + g\, i_t` wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import norse.torch as norse
@@ -16,12 +16,12 @@ import torch
 from norse.torch.module.snn import SNN, SNNCell, SNNRecurrent, SNNRecurrentCell
 from torch import Tensor, nn
 
+from lfp_snn.adapters.conversion import Convert, converted, refusal
 from lfp_snn.containers import Sequential
-from lfp_snn.errors import ConfigError
 from lfp_snn.neurons import LI, LIF, CubaLIF
 from lfp_snn.neurons.on_current import Gain
 
-NEURONS = (SNN, SNNCell, SNNRecurrent, SNNRecurrentCell)
+NEURONS = SNN | SNNCell | SNNRecurrent | SNNRecurrentCell
 
 
 def from_norse(network: nn.Module) -> Sequential:
@@ -56,48 +56,36 @@ def from_norse(network: nn.Module) -> Sequential:
     >>> from_norse(net)[1].reset
     'zero'
     """
-    return Sequential(*_converted(network, "network"))
+    return Sequential(*converted(network, "network", _is_neuron, _converted))
 
 
-def _converted(module: nn.Module, name: str) -> Iterator[nn.Module]:
-    """Yield what a module becomes."""
-    if isinstance(module, NEURONS):
-        convert = _CONVERSIONS.get(module.activation)
-        if convert is None:
-            raise _refusal(name, module, "there is no neuron of ours with this update")
-        yield from convert(module, name)
-    elif isinstance(module, norse.Lift):
-        yield from _converted(module.lifted_module, f"{name}.lifted_module")
-    elif isinstance(module, nn.Sequential):
-        for key, child in module.named_children():
-            yield from _converted(child, f"{name}.{key}")
-    elif any(isinstance(m, NEURONS) for m in module.modules()):
-        raise ConfigError(
-            f"{name} ({type(module).__name__}) has a forward pass of its own, which cannot be read: write it as a "
-            "norse.torch.SequentialState, or train it as it is with LFP().context(network)"
-        )
-    else:
-        yield module
+def _is_neuron(module: nn.Module) -> bool:
+    return isinstance(module, NEURONS | norse.Lift)
 
 
-def _refusal(name: str, neuron: Any, why: str) -> ConfigError:
-    return ConfigError(
-        f"{name} ({type(neuron).__name__}) cannot be converted: {why}. It trains as it is, with LFP().context(network)"
-    )
+def _converted(module: Any, name: str) -> Iterator[nn.Module]:
+    """Yield what a neuron, or a lifted module, becomes."""
+    if isinstance(module, norse.Lift):
+        yield from converted(module.lifted_module, f"{name}.lifted_module", _is_neuron, _converted)
+        return
+    convert = _CONVERSIONS.get(module.activation)
+    if convert is None:
+        raise refusal(name, module, "there is no neuron of ours with this update")
+    yield from convert(module, name)
 
 
 def _decays(neuron: Any, name: str) -> tuple[Tensor, Tensor]:
     """Return decay and gain of the membrane; it must rest at 0."""
     p = neuron.p
     if bool((torch.as_tensor(p.v_leak) != 0).any()):
-        raise _refusal(name, neuron, f"it rests at v_leak = {p.v_leak}, not at 0")
+        raise refusal(name, neuron, f"it rests at v_leak = {p.v_leak}, not at 0")
     gain = torch.as_tensor(neuron.dt * p.tau_mem_inv, dtype=torch.get_default_dtype())
     return 1 - gain, gain
 
 
 def _reset_to_zero(neuron: Any, name: str) -> None:
     if bool((torch.as_tensor(neuron.p.v_reset) != 0).any()):
-        raise _refusal(name, neuron, f"it is reset to v_reset = {neuron.p.v_reset}, not to 0")
+        raise refusal(name, neuron, f"it is reset to v_reset = {neuron.p.v_reset}, not to 0")
 
 
 def _synapse(neuron: Any) -> Tensor:
@@ -125,7 +113,7 @@ def _lif_box(neuron: Any, name: str) -> Iterator[nn.Module]:
     subtracts = neuron.p.reset_method is F.reset.reset_subtract
     if not subtracts:
         if neuron.p.reset_method is not F.reset.reset_value:
-            raise _refusal(name, neuron, "its reset_method is neither reset_value nor reset_subtract")
+            raise refusal(name, neuron, "its reset_method is neither reset_value nor reset_subtract")
         _reset_to_zero(neuron, name)
     yield LIF(beta, neuron.p.v_th / gain, reset="subtract" if subtracts else "zero", reset_delay=False)
 
@@ -148,7 +136,7 @@ def _li_box(neuron: Any, name: str) -> Iterator[nn.Module]:
     yield LI(beta)
 
 
-_CONVERSIONS: dict[Any, Callable[[Any, str], Iterator[nn.Module]]] = {
+_CONVERSIONS: dict[Any, Convert] = {
     F.lif.lif_feed_forward_step: _lif,
     F.lif.lif_step: _lif_recurrent,
     F.lif_box.lif_box_feed_forward_step: _lif_box,

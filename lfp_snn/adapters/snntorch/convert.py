@@ -10,9 +10,9 @@ import torch
 from snntorch._neurons.neurons import SpikingNeuron
 from torch import nn
 
+from lfp_snn.adapters.conversion import Convert, converted, refusal
 from lfp_snn.adapters.snntorch.live import membrane_decay
 from lfp_snn.containers import Sequential
-from lfp_snn.errors import ConfigError
 from lfp_snn.neurons import LIF, CubaLIF
 from lfp_snn.neurons.on_current import Bias, Gain
 
@@ -55,49 +55,35 @@ def from_snntorch(network: nn.Module) -> Sequential:
       (3): LIF(beta=0.9, threshold=1, reset='subtract')
     )
     """
-    return Sequential(*_converted(network, "network"))
+    return Sequential(*converted(network, "network", _is_neuron, _converted))
 
 
-def _converted(module: nn.Module, name: str) -> Iterator[nn.Module]:
-    """Yield what a module becomes."""
-    if isinstance(module, SpikingNeuron):
-        convert = _CONVERSIONS.get(type(module))
-        if convert is None:
-            raise _refusal(name, module, f"there is no conversion for {type(module).__name__}")
-        _check(module, name)
-        yield from convert(module, name)
-        factor = module.graded_spikes_factor
-        if bool((factor != 1).any()):
-            yield Gain(factor)
-    elif isinstance(module, nn.Sequential):
-        for key, child in module.named_children():
-            yield from _converted(child, f"{name}.{key}")
-    elif any(isinstance(m, SpikingNeuron) for m in module.modules()):
-        raise ConfigError(
-            f"{name} ({type(module).__name__}) has a time loop or a forward pass of its own, which cannot be read: "
-            "write it as an nn.Sequential, or train it as it is with LFP().context(network)"
-        )
-    else:
-        yield module
+def _is_neuron(module: nn.Module) -> bool:
+    return isinstance(module, SpikingNeuron)
 
 
-def _refusal(name: str, neuron: Any, why: str) -> ConfigError:
-    return ConfigError(
-        f"{name} ({type(neuron).__name__}) cannot be converted: {why}. It trains as it is, with LFP().context(network)"
-    )
+def _converted(neuron: Any, name: str) -> Iterator[nn.Module]:
+    """Yield what a neuron becomes."""
+    convert = _CONVERSIONS.get(type(neuron))
+    if convert is None:
+        raise refusal(name, neuron, f"there is no conversion for {type(neuron).__name__}")
+    _check(neuron, name)
+    yield from convert(neuron, name)
+    if bool((neuron.graded_spikes_factor != 1).any()):
+        yield Gain(neuron.graded_spikes_factor)
 
 
 def _check(neuron: Any, name: str) -> None:
     """Refuse what no neuron of ours does."""
     if neuron.inhibition:
-        raise _refusal(name, neuron, "only one of its neurons fires a step (inhibition=True)")
+        raise refusal(name, neuron, "only one of its neurons fires a step (inhibition=True)")
     if neuron.state_quant:
-        raise _refusal(name, neuron, "its state is quantised (state_quant)")
+        raise refusal(name, neuron, "its state is quantised (state_quant)")
     if neuron.graded_spikes_factor.requires_grad:
-        raise _refusal(name, neuron, "the size of its spikes is learnt (learn_graded_spikes_factor=True)")
+        raise refusal(name, neuron, "the size of its spikes is learnt (learn_graded_spikes_factor=True)")
     delayed = getattr(neuron, "reset_delay", True)
     if neuron.reset_mechanism == "zero" and delayed and not isinstance(neuron, snntorch.Leaky):
-        raise _refusal(name, neuron, "its reset to zero, a step late, also drops the input of that step")
+        raise refusal(name, neuron, "its reset to zero, a step late, also drops the input of that step")
 
 
 def _neuron(make: Callable[..., Any], neuron: Any, **more: Any) -> Any:
@@ -121,7 +107,7 @@ def _synaptic(neuron: Any, name: str) -> Iterator[nn.Module]:
 
 def _lapicque(neuron: Any, name: str) -> Iterator[nn.Module]:
     if neuron.beta.requires_grad:
-        raise _refusal(name, neuron, "it learns a beta that its update does not use (learn_beta=True)")
+        raise refusal(name, neuron, "it learns a beta that its update does not use (learn_beta=True)")
     R, C = neuron.R, neuron.C
     factors = [torch.as_tensor(q, dtype=torch.get_default_dtype()) for q in (R, 1 / (R * C), neuron.time_step)]
     if any(bool((q != 1).any()) for q in factors):
@@ -129,14 +115,14 @@ def _lapicque(neuron: Any, name: str) -> Iterator[nn.Module]:
     yield _neuron(LIF, neuron)
 
 
-def _recurrent(convert: Callable[[Any, str], Iterator[nn.Module]]) -> Callable[[Any, str], Iterator[nn.Module]]:
+def _recurrent(convert: Convert) -> Convert:
     """Return the conversion of a neuron with recurrent weights, from that of one without."""
 
     def recurrent(neuron: Any, name: str) -> Iterator[nn.Module]:
         if not neuron.all_to_all:
-            raise _refusal(name, neuron, "its recurrent weights are one to one (all_to_all=False)")
+            raise refusal(name, neuron, "its recurrent weights are one to one (all_to_all=False)")
         if not isinstance(neuron.recurrent, nn.Linear):
-            raise _refusal(name, neuron, "its recurrent weights are a convolution")
+            raise refusal(name, neuron, "its recurrent weights are a convolution")
         if neuron.recurrent.bias is not None:
             yield Bias(neuron.recurrent.bias)
         (ours,) = convert(neuron, name)
@@ -146,7 +132,7 @@ def _recurrent(convert: Callable[[Any, str], Iterator[nn.Module]]) -> Callable[[
     return recurrent
 
 
-_CONVERSIONS: dict[type[nn.Module], Callable[[Any, str], Iterator[nn.Module]]] = {
+_CONVERSIONS: dict[type[nn.Module], Convert] = {
     snntorch.Leaky: _leaky,
     snntorch.RLeaky: _recurrent(_leaky),
     snntorch.Synaptic: _synaptic,

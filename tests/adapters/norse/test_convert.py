@@ -43,5 +43,5 @@ def test_a_forward_pass_of_ones_own_is_refused_with_advice() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.cell(x)[0]  # type: ignore[no-any-return]
 
-    with pytest.raises(ConfigError, match="SequentialState"):
+    with pytest.raises(ConfigError, match=r"network\.1 \(Own\).*sequence of modules"):
         from_norse(nn.Sequential(nn.Linear(2, 2), Own()))
