@@ -6,7 +6,7 @@ neurons see ``[T, B, ...]``. What a static input (``steps=T``) passes before the
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,21 @@ from lfp_snn.neurons import TimeModule
 State = Any
 
 
+@runtime_checkable
+class Advances(Protocol):
+    """A module that runs others over time, and keeps what is static computed once."""
+
+    def advance(self, x: Tensor, state: State, steps: int | None) -> tuple[Tensor, State, int | None]:
+        """Run on from ``state``; the last value is ``steps`` while the output is still static, else ``None``."""
+        ...
+
+
 def advance(module: nn.Module, x: Tensor, state: State, steps: int | None) -> tuple[Tensor, State, int | None]:
-    """Run one module over time and return its output, its state, and ``steps`` while the output is still static."""
-    if isinstance(module, Sequential | Residual):
+    """Run one module over time and return its output, its state, and ``steps`` while the output is still static.
+
+    A module that consists of others has a method ``advance`` of its own.
+    """
+    if isinstance(module, Advances):
         return module.advance(x, state, steps)
     if isinstance(module, TimeModule):
         y, state = module(x, state, steps=steps)
