@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -11,15 +11,15 @@ from spikingjelly.activation_based import base, layer
 from spikingjelly.activation_based import neuron as nodes
 from torch import Tensor, nn
 
+from lfp_snn.adapters.conversion import Convert, converted, refusal
 from lfp_snn.adapters.spikingjelly.live import known_type, rest
 from lfp_snn.containers import Sequential
-from lfp_snn.errors import ConfigError
 from lfp_snn.neurons import LI, LIF
 from lfp_snn.neurons.ambient import ambient
 from lfp_snn.neurons.lif import LIFState
 from lfp_snn.neurons.on_current import Gain
 
-CONTAINERS = (nn.Sequential, layer.SeqToANNContainer, layer.MultiStepContainer, layer.StepModeContainer)
+CONTAINERS = layer.SeqToANNContainer | layer.MultiStepContainer | layer.StepModeContainer
 
 
 def from_spikingjelly(network: nn.Module) -> Sequential:
@@ -60,7 +60,7 @@ def from_spikingjelly(network: nn.Module) -> Sequential:
       (4): LIF(beta=0.5, threshold=1, reset='zero', reset_delay=False)
     )
     """
-    return Sequential(*_converted(network, "network"))
+    return Sequential(*converted(network, "network", _has_steps, _converted))
 
 
 class ParametricLIF(LIF):
@@ -96,36 +96,26 @@ class ParametricLIF(LIF):
         return f"w={float(self.w):.4g}, decay_input={self.decay_input}, reset={self.reset!r}"
 
 
-def _converted(module: nn.Module, name: str) -> Iterator[nn.Module]:
-    """Yield what a module becomes."""
+def _has_steps(module: nn.Module) -> bool:
+    return isinstance(module, base.StepModule) and not isinstance(module, CONTAINERS)
+
+
+def _converted(module: Any, name: str) -> Iterator[nn.Module]:
+    """Yield what a module with a step mode becomes."""
     known = known_type(module)
     if known is not None:
         convert = _CONVERSIONS.get(known)
         if convert is None:
-            raise _refusal(name, module, f"there is no conversion for {known.__name__}")
+            raise refusal(name, module, f"there is no conversion for {known.__name__}")
         yield from convert(module, name)
-    elif isinstance(module, CONTAINERS):
-        for key, child in module.named_children():
-            yield from _converted(child, f"{name}.{key}")
-    elif isinstance(module, base.MemoryModule) or type(module).__module__.startswith(nodes.__name__):
-        raise _refusal(name, module, "it has a state or an update that no module of ours has")
     elif any(isinstance(m, base.MemoryModule) for m in module.modules()):
-        raise ConfigError(
-            f"{name} ({type(module).__name__}) has a forward pass of its own, which cannot be read: write it as an "
-            "nn.Sequential, or train it as it is with LFP().context(network)"
-        )
-    elif isinstance(module, base.StepModule):
+        raise refusal(name, module, "it has a state or an update that no module of ours has")
+    elif isinstance(module, nn.Sequential) or "s" not in module.supported_step_mode():
+        raise refusal(name, module, "it looks at more than one time step, or has time in another place")
+    else:
         single = copy.copy(module)  # with the same parameters and buffers; time is folded into the batch
         single.step_mode = "s"
         yield single
-    else:
-        yield module
-
-
-def _refusal(name: str, node: nn.Module, why: str) -> ConfigError:
-    return ConfigError(
-        f"{name} ({type(node).__name__}) cannot be converted: {why}. It trains as it is, with LFP().context(network)"
-    )
 
 
 def _form(node: Any) -> dict[str, Any]:
@@ -154,14 +144,14 @@ def _plif(node: Any, name: str) -> Iterator[nn.Module]:
 
 def _integrator(node: Any, name: str) -> Iterator[nn.Module]:
     if node.decode is not None:
-        raise _refusal(name, node, f"it gives one value for all steps (decode={node.decode!r})")
+        raise refusal(name, node, f"it gives one value for all steps (decode={node.decode!r})")
     tau = getattr(node, "tau", None)
     if tau is not None:
         yield Gain(torch.tensor(1 / tau))
     yield LI(1.0 if tau is None else 1 - 1 / tau)
 
 
-_CONVERSIONS: dict[type[nn.Module], Callable[[Any, str], Iterator[nn.Module]]] = {
+_CONVERSIONS: dict[type[nn.Module], Convert] = {
     nodes.IFNode: _if,
     nodes.LIFNode: _lif,
     nodes.ParametricLIFNode: _plif,

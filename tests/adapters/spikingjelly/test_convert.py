@@ -51,6 +51,8 @@ def test_integrators(node: nn.Module) -> None:
         (neuron.NonSpikingLIFNode(decode="mean-mem"), "mean-mem"),
         (layer.Dropout(), "Dropout.*state"),
         (layer.LinearRecurrentContainer(neuron.IFNode(), 3, 3), "LinearRecurrentContainer"),
+        (layer.TLastSeqToANNContainer(nn.Linear(3, 3)), "TLastSeqToANNContainer.*time in another place"),
+        (layer.SpikingSelfAttention(8, 2), "SpikingSelfAttention.*its own"),
     ],
 )
 def test_what_would_spike_otherwise_is_refused(module: nn.Module, why: str) -> None:
@@ -67,5 +69,5 @@ def test_a_forward_pass_of_ones_own_is_refused_with_advice() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.node(x)  # type: ignore[no-any-return]
 
-    with pytest.raises(ConfigError, match=r"network\.0 \(Own\).*nn\.Sequential"):
+    with pytest.raises(ConfigError, match=r"network\.0 \(Own\).*sequence"):
         from_spikingjelly(nn.Sequential(Own()))
