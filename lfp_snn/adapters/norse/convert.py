@@ -41,9 +41,9 @@ def from_norse(network: nn.Module) -> Sequential:
     Raises
     ------
     ConfigError
-        Where the spikes would not be the same: a potential that rests or is reset at anything but ``v_leak = 0``
-        (``LIFBox`` may also subtract its threshold), a current without decay within the step (``LSNN``). Such a network
-        trains as it is, under ``LFP().context(network)``.
+        Where the spikes would not be the same: a reset to anything but rest (``v_reset = v_leak``; ``LIFBox`` may also
+        subtract its threshold), a current without decay within the step (``LSNN``), parameters that the neuron learns.
+        Such a network trains as it is, under ``LFP().context(network)``.
 
     Notes
     -----
@@ -71,21 +71,28 @@ def _converted(module: Any, name: str) -> Iterator[nn.Module]:
     convert = _CONVERSIONS.get(module.activation)
     if convert is None:
         raise refusal(name, module, "there is no neuron of ours with this update")
+    learnt = [k for k, q in module.p._asdict().items() if isinstance(q, nn.Parameter)]
+    if learnt:
+        raise refusal(name, module, f"it learns {', '.join(learnt)}")
     yield from convert(module, name)
 
 
-def _decays(neuron: Any, name: str) -> tuple[Tensor, Tensor]:
-    """Return decay and gain of the membrane; it must rest at 0."""
-    p = neuron.p
-    if bool((torch.as_tensor(p.v_leak) != 0).any()):
-        raise refusal(name, neuron, f"it rests at v_leak = {p.v_leak}, not at 0")
-    gain = torch.as_tensor(neuron.dt * p.tau_mem_inv, dtype=torch.get_default_dtype())
+def _decays(neuron: Any) -> tuple[Tensor, Tensor]:
+    """Return decay and gain of the membrane."""
+    gain = torch.as_tensor(neuron.dt * neuron.p.tau_mem_inv, dtype=torch.get_default_dtype())
     return 1 - gain, gain
 
 
-def _reset_to_zero(neuron: Any, name: str) -> None:
-    if bool((torch.as_tensor(neuron.p.v_reset) != 0).any()):
-        raise refusal(name, neuron, f"it is reset to v_reset = {neuron.p.v_reset}, not to 0")
+def _differ(a: Any, b: Any) -> bool:
+    return bool((torch.as_tensor(a) != torch.as_tensor(b)).any())
+
+
+def _reset_to_rest(neuron: Any, name: str) -> Tensor:
+    """Return the threshold above rest, where the reset is to rest."""
+    p = neuron.p
+    if _differ(p.v_leak, p.v_reset):
+        raise refusal(name, neuron, f"it rests at v_leak = {p.v_leak} and is reset to v_reset = {p.v_reset}")
+    return cast(Tensor, p.v_th - p.v_leak)
 
 
 def _synapse(neuron: Any) -> Tensor:
@@ -93,9 +100,8 @@ def _synapse(neuron: Any) -> Tensor:
 
 
 def _lif(neuron: Any, name: str) -> Iterator[nn.Module]:
-    beta, gain = _decays(neuron, name)
-    _reset_to_zero(neuron, name)
-    yield CubaLIF(_synapse(neuron), beta, neuron.p.v_th / gain, reset="zero", reset_delay=False)
+    beta, gain = _decays(neuron)
+    yield CubaLIF(_synapse(neuron), beta, _reset_to_rest(neuron, name) / gain, reset="zero", reset_delay=False)
 
 
 def _lif_recurrent(neuron: Any, name: str) -> Iterator[nn.Module]:
@@ -109,29 +115,35 @@ def _lif_recurrent(neuron: Any, name: str) -> Iterator[nn.Module]:
 
 
 def _lif_box(neuron: Any, name: str) -> Iterator[nn.Module]:
-    beta, gain = _decays(neuron, name)
-    subtracts = neuron.p.reset_method is F.reset.reset_subtract
-    if not subtracts:
-        if neuron.p.reset_method is not F.reset.reset_value:
-            raise refusal(name, neuron, "its reset_method is neither reset_value nor reset_subtract")
-        _reset_to_zero(neuron, name)
-    yield LIF(beta, neuron.p.v_th / gain, reset="subtract" if subtracts else "zero", reset_delay=False)
+    beta, gain = _decays(neuron)
+    method = neuron.p.reset_method
+    if method is F.reset.reset_subtract:
+        if _differ(neuron.p.v_leak, 0):
+            raise refusal(
+                name, neuron, f"its reset subtracts v_th, and it rests at v_leak = {neuron.p.v_leak}, not at 0"
+            )
+        yield LIF(beta, neuron.p.v_th / gain, reset="subtract", reset_delay=False)
+    elif method is F.reset.reset_value:
+        yield LIF(beta, _reset_to_rest(neuron, name) / gain, reset="zero", reset_delay=False)
+    else:
+        raise refusal(name, neuron, "its reset_method is neither reset_value nor reset_subtract")
 
 
 def _iaf(neuron: Any, name: str) -> Iterator[nn.Module]:
-    _reset_to_zero(neuron, name)
+    if _differ(neuron.p.v_reset, 0):
+        raise refusal(name, neuron, f"it rests at 0 and is reset to v_reset = {neuron.p.v_reset}")
     yield LIF(1.0, neuron.p.v_th, reset="zero", reset_delay=False)
 
 
 def _li(neuron: Any, name: str) -> Iterator[nn.Module]:
-    beta, gain = _decays(neuron, name)
     yield LI(_synapse(neuron))
-    yield Gain(gain)
-    yield LI(beta)
+    yield from _li_box(neuron, name)
 
 
 def _li_box(neuron: Any, name: str) -> Iterator[nn.Module]:
-    beta, gain = _decays(neuron, name)
+    if _differ(neuron.p.v_leak, 0):
+        raise refusal(name, neuron, f"it rests at v_leak = {neuron.p.v_leak}, and an integrator of ours at 0")
+    beta, gain = _decays(neuron)
     yield Gain(gain)
     yield LI(beta)
 

@@ -3,22 +3,27 @@
 A norse module calls a step function. The steps here do the same arithmetic in the same order (tests compare bit by
 bit), with the decision as the place where reward is shared out. Leaky integrators have no decision: autograd carries
 them.
+
+A membrane rests at ``v_leak``. Reward is shared by what the membrane is away from rest, so that it does not depend on
+where a network's zero of potential lies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import norse.torch as norse
 import norse.torch.functional as F
 import torch
 from norse.torch.functional.heaviside import heaviside
 from norse.torch.module.snn import SNN, SNNCell, SNNRecurrent, SNNRecurrentCell
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from lfp_snn.errors import UnknownLayerError
+from lfp_snn.errors import ConfigError, UnknownLayerError
+from lfp_snn.neurons.ambient import ambient
 from lfp_snn.propagation.decision import decide, inner
 from lfp_snn.propagation.foreign import register_neuron
 
@@ -30,9 +35,11 @@ def _fire(
 ) -> tuple[Tensor, Tensor]:
     """Return the spikes of a membrane and what the reset leaves of it."""
     with torch.no_grad():
+        rest = torch.as_tensor(getattr(p, "v_leak", 0.0)).detach()
         z = heaviside(v - theta)  # forwards, all of norse's threshold functions are this one
-        left = reset(z, v, p.v_reset, theta)
-    v, out = decide(v, z, theta, w=w.detach(), beta=beta, adapt=adapt, left=left)
+        left = reset(z, v, p.v_reset, theta) - rest
+    away, out = decide(v - rest, z, theta, w=w.detach() - rest, beta=beta, adapt=adapt, left=left)
+    v = v.detach() + (away - away.detach())  # the bits of v, and the message of what it is away from rest
     return out, reset(z, v, p.v_reset, theta)
 
 
@@ -102,22 +109,30 @@ INTEGRATORS = (
 )
 
 
+def _sparse(*_: Any) -> Any:
+    raise ConfigError("norse's sparse tensors cannot carry reward: give this neuron dense ones (x.to_dense())")
+
+
 @contextmanager
 def live(neuron: Any) -> Iterator[None]:
-    """Let a neuron of norse share reward while it runs."""
-    step = neuron.activation
+    """Let a neuron of norse share reward while it runs; parameters that it learns receive feedback."""
+    step = getattr(neuron, "activation", None)
     ours = step if step in INTEGRATORS else STEPS.get(step)
     if ours is None:
         raise UnknownLayerError(
             f"LFP does not know norse's {type(neuron).__name__} (step {getattr(step, '__name__', step)!r}); it knows "
             f"{', '.join(sorted({f.__name__ for f in (*STEPS, *INTEGRATORS)}))}"
         )
-    neuron.activation = ours
+    p = neuron.p
+    learnt = {k: ambient().scale(q) for k, q in p._asdict().items() if isinstance(q, nn.Parameter)}
+    before = {"activation": step, "activation_sparse": neuron.activation_sparse, "p": p}
+    vars(neuron).update({"activation": ours, "activation_sparse": _sparse, "p": p._replace(**learnt)})
     try:
         yield
     finally:
-        neuron.activation = step
+        vars(neuron).update(before)
 
 
-for _kind in (SNN, SNNCell, SNNRecurrent, SNNRecurrentCell):
+for _kind in (SNN, SNNCell, SNNRecurrent, SNNRecurrentCell, norse.CobaLIFCell, norse.LIFCorrelation):
     register_neuron(_kind, live)
+register_neuron(norse.LILinearCell, lambda integrator: nullcontext())

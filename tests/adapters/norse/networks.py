@@ -71,6 +71,11 @@ CONVERTIBLE: dict[str, Callable[[], nn.Module]] = {
     ),
 }
 
+MILLIVOLT = {k: torch.tensor(v) for k, v in {"v_leak": -65.0, "v_th": -50.0, "v_reset": -65.0}.items()}
+CONVERTIBLE["lif-millivolt"] = lambda: feed_forward(lambda: norse.LIFCell(norse.LIFParameters(**MILLIVOLT)), 150.0)
+CONVERTIBLE["lif-box-millivolt"] = lambda: feed_forward(box(**MILLIVOLT), 200.0)
+
+
 AS_THEY_ARE: dict[str, Callable[[], nn.Module]] = {
     "lsnn": lambda: feed_forward(norse.LSNNCell, 16.0),
     "lsnn-recurrent": lambda: strong(
