@@ -12,13 +12,14 @@ pytest.importorskip("spikingjelly")
 
 from spikingjelly.activation_based import functional, neuron
 
-from lfp_snn import LFP, rewards
+from lfp_snn import LFP, LIF, Sequential, rewards
 from lfp_snn.adapters.spikingjelly import from_spikingjelly
 from lfp_snn.errors import ConfigError, UnknownLayerError
 from lfp_snn.rules.sharing import Conserving, Contribution
 from tests.adapters.spikingjelly.networks import AS_THEY_ARE, BATCH, CONVERTIBLE, T, inputs, mlp, plif, run
 
 LABELS = torch.tensor([0, 2, 3])
+FORM = {"threshold": 1 - 1e-12, "reset": "zero", "reset_delay": False}
 
 
 def feedback(net: nn.Module, output: Tensor) -> dict[int, Tensor]:
@@ -105,6 +106,34 @@ def test_a_learnt_time_constant_against_a_plain_loop(decay_input: bool, v_reset:
         want += float((n * (x[t] * decay_input - w)).sum()) * q * (1 - q)
         back = (1 - q) * n
     torch.testing.assert_close(node.w.grad, want * node.w.detach().abs())
+
+
+@pytest.mark.parametrize("mode", ["s", "m"])
+def test_a_hidden_recurrent_container(mode: str) -> None:
+    """It is a linear layer of the input and the last spikes: the same as recurrent weights of ours."""
+    net, x = AS_THEY_ARE["recurrent"]().double(), inputs("", torch.float64)
+    first, container, last, _ = net
+    joint = container.rc.weight.detach()
+    inputs_of, hidden, output = nn.Linear(8, 8).double(), LIF(1.0, **FORM, recurrent=8).double(), LIF(1.0, **FORM)
+    with torch.no_grad():
+        inputs_of.weight.copy_(joint[:, :8])
+        inputs_of.bias.copy_(container.rc.bias)
+        hidden.recurrent.copy_(joint[:, 8:])
+    ours, lfp = Sequential(first, inputs_of, hidden, last, output.double()), LFP(epsilon=1e-9)
+    with lfp.context(net):
+        spikes = run(net, x, mode)
+        live = feedback(net, spikes)
+    with lfp.context(ours):
+        assert torch.equal(ours(x), spikes)
+        want = feedback(ours, ours(x))
+    recurrent = torch.cat([want[id(inputs_of.weight)], want[id(hidden.recurrent)]], 1)
+    for got, value in (
+        (live[id(container.rc.weight)], recurrent),
+        *((live[id(p)], want[id(p)]) for p in last.parameters()),
+    ):
+        assert value.any()
+        assert float((got - value).norm() / value.norm()) < 1e-5
+    assert live[id(container.rc.weight)][:, 8:].any()
 
 
 def test_a_network_learns() -> None:
