@@ -26,8 +26,8 @@ def loud(network: nn.Module, factor: float = 3.0) -> nn.Module:
     return network
 
 
-def around(neuron: nn.Module) -> Build:
-    return lambda: Net(nn.Linear(6, 8), neuron, nn.Linear(8, 5), LIF(reset="zero"))
+def around(neuron: Build) -> Build:
+    return lambda: Net(nn.Linear(6, 8), neuron(), nn.Linear(8, 5), LIF(reset="zero"))
 
 
 def cnn() -> nn.Module:
@@ -76,21 +76,21 @@ def graph() -> nn.Module:
 
 
 NETWORKS: dict[str, tuple[Build, Sequence[int]]] = {
-    "lif": (around(LIF()), [6]),
-    "lif-at-once": (around(LIF(0.7, 0.5, reset_delay=False)), [6]),
-    "lif-to-zero": (around(LIF(0.7, 0.5, reset="zero")), [6]),
-    "lif-without-reset": (around(LIF(0.7, reset="none")), [6]),
-    "lif-each-its-own": (around(LIF(torch.linspace(0, 0.99, 8), torch.linspace(-0.1, 2, 8))), [6]),
-    "lif-learnt": (around(LIF(torch.linspace(0, 0.99, 8), learn_beta=True, learn_threshold=True)), [6]),
-    "lif-without-memory": (around(LIF(0.0)), [6]),
-    "if": (around(LIF(1.0, 0.5)), [6]),
-    "if-to-zero": (around(LIF(1.0, 0.5, reset="zero")), [6]),
-    "cuba": (around(CubaLIF(0.3, 0.9)), [6]),
-    "cuba-to-zero": (around(CubaLIF(torch.linspace(0, 0.9, 8), 0.5, 0.4, reset="zero")), [6]),
-    "recurrent": (around(LIF(0.8, recurrent=8)), [6]),
-    "recurrent-if": (around(LIF(1.0, recurrent=8, reset="zero")), [6]),
-    "recurrent-cuba": (around(CubaLIF(0.5, 0.8, recurrent=8)), [6]),
-    "recurrent-bias": (around(Net(Bias(nn.Parameter(torch.rand(8))), LIF(recurrent=8))), [6]),
+    "lif": (around(lambda: LIF()), [6]),
+    "lif-at-once": (around(lambda: LIF(0.7, 0.5, reset_delay=False)), [6]),
+    "lif-to-zero": (around(lambda: LIF(0.7, 0.5, reset="zero")), [6]),
+    "lif-without-reset": (around(lambda: LIF(0.7, reset="none")), [6]),
+    "lif-each-its-own": (around(lambda: LIF(torch.linspace(0, 0.99, 8), torch.linspace(-0.1, 2, 8))), [6]),
+    "lif-learnt": (around(lambda: LIF(torch.linspace(0, 0.99, 8), learn_beta=True, learn_threshold=True)), [6]),
+    "lif-without-memory": (around(lambda: LIF(0.0)), [6]),
+    "if": (around(lambda: LIF(1.0, 0.5)), [6]),
+    "if-to-zero": (around(lambda: LIF(1.0, 0.5, reset="zero")), [6]),
+    "cuba": (around(lambda: CubaLIF(0.3, 0.9)), [6]),
+    "cuba-to-zero": (around(lambda: CubaLIF(torch.linspace(0, 0.9, 8), 0.5, 0.4, reset="zero")), [6]),
+    "recurrent": (around(lambda: LIF(0.8, recurrent=8)), [6]),
+    "recurrent-if": (around(lambda: LIF(1.0, recurrent=8, reset="zero")), [6]),
+    "recurrent-cuba": (around(lambda: CubaLIF(0.5, 0.8, recurrent=8)), [6]),
+    "recurrent-bias": (around(lambda: Net(Bias(nn.Parameter(torch.rand(8))), LIF(recurrent=8))), [6]),
     "readout": (lambda: Net(nn.Linear(6, 8), LIF(), nn.Linear(8, 3), LI(0.9)), [6]),
     "integrator": (lambda: Net(nn.Linear(6, 8), LIF(), nn.Linear(8, 3, bias=False), LI(1.0)), [6]),
     "step": (lambda: Net(nn.Linear(6, 8), Step(0.25), Scale(torch.rand(8)), nn.Linear(8, 5), LIF()), [6]),

@@ -40,10 +40,14 @@ def test_what_was_read_can_be_written_again(name: str) -> None:
     assert torch.equal(run(again, x), run(once, x))
 
 
-@settings(max_examples=40, deadline=None)
+# 1 - dt/tau in double precision does not resolve smaller decays to the last bit of single precision.
+DECAYS = st.just(0.0) | st.floats(2**-27, 1 - 2**-24, width=32)
+
+
+@settings(max_examples=30)
 @given(
-    beta=st.floats(0, 1, width=32),
-    alpha=st.floats(0, 1, width=32, exclude_max=True),
+    beta=DECAYS | st.just(1.0),
+    alpha=DECAYS,
     threshold=st.floats(-1, 10, width=32),
     reset=st.sampled_from(["subtract", "zero", "none"]),
     delay=st.booleans(),
@@ -166,3 +170,29 @@ def test_every_neuron_equation_of_nir_is_forward_euler() -> None:
         got = net(torch.tensor(x, dtype=torch.float32)[:, None])[:, 0]
         np.testing.assert_allclose(got, np.stack(want), rtol=1e-5, atol=1e-5, err_msg=name)
         assert np.any(want)
+
+
+def test_subgraphs_and_names_of_all_kinds_are_read() -> None:
+    """A subgraph of two layers beside a skip, one of nothing, and names that modules cannot have."""
+    torch.manual_seed(0)
+    weights = [torch.randn(4, 4) for _ in range(2)]
+    first, second = (nir.Linear(w.numpy()) for w in weights)
+    ends = {"in": nir.Input([4]), "out": nir.Output([4])}
+    block = nir.NIRGraph({**ends, "keys": first, "run": second}, [("in", "keys"), ("keys", "run"), ("run", "out")])
+    nothing = nir.NIRGraph(dict(ends), [("in", "out")])
+    nodes = {**ends, "forward": block, "a.b": nothing, "training": nir.Linear(weights[0].numpy())}
+    edges = [("in", "forward"), ("in", "a.b"), ("in", "training"), ("forward", "training"), ("a.b", "training")]
+    net = from_nir(nir.NIRGraph(nodes, [*edges, ("training", "out")]))
+    assert list(net.layers) == ["forward_keys", "forward_run", "training_"]
+    x = torch.rand(3, 2, 4)
+    want = (x @ weights[0].T @ weights[1].T + 2 * x) @ weights[0].T
+    torch.testing.assert_close(net(x), want)
+    chain = nir.NIRGraph({**ends, "run": first, "type": second}, [("in", "run"), ("run", "type"), ("type", "out")])
+    assert [name for name, _ in from_nir(chain).named_children()] == ["run_", "type_"]
+
+
+def test_a_network_on_many_axes_and_in_double_precision() -> None:
+    net = Sequential(nn.Conv1d(2, 3, 3), LIF(torch.tensor([0.5, 0.6, 0.7])[:, None]), LI(0.5)).double()
+    graph = to_nir(net, input_shape=(2, 9))
+    assert graph.nodes["0"].weight.dtype == np.float64
+    assert graph.nodes["1"].tau.shape == (3, 7)
