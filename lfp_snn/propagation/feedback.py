@@ -16,7 +16,7 @@ DERIVED = "_lfp_derived"
 
 
 class Relative(torch.autograd.Function):
-    """Return ``value``, a modified copy of ``weight``; scale what comes back by ``|value| / |weight|``."""
+    """Return ``value``, a modified copy of ``weight``; scale what comes back by ``value / weight``."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, value: Tensor) -> Tensor:
@@ -28,36 +28,39 @@ class Relative(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> Any:
         """Scale the density."""
         weight, value = ctx.saved_tensors
-        return torch.where(weight != 0, g * value.abs() / weight.abs(), 0.0), None
+        return torch.where(weight != 0, g * value / weight, 0.0), None
 
 
 class Scaled(torch.autograd.Function):
-    """Identity on a parameter (or a modified copy ``value``) that scales what comes back by ``max(|value|, floor)``.
+    """Identity on a parameter that scales what comes back by ``max(|parameter|, floor)``.
 
-    With ``floor`` ``None`` what comes back is not scaled.
+    With a modified copy ``value`` of the parameter (``signs`` is then the parameter) the scale is
+    ``max(value * sign(signs), floor)``. With ``floor`` ``None`` what comes back is not scaled.
     """
 
     @staticmethod
-    def forward(ctx: Any, parameter: Tensor, value: Tensor, floor: float | None, keep: bool) -> Tensor:
+    def forward(
+        ctx: Any, parameter: Tensor, value: Tensor, signs: Tensor | None, floor: float | None, keep: bool
+    ) -> Tensor:
         """Return ``value``."""
-        ctx.save_for_backward(value)
+        ctx.save_for_backward(value, signs)
         ctx.floor, ctx.owner = floor, parameter if keep else None
         return value.view_as(value)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         """Scale the density, and leave the feedback on the parameter."""
-        (value,) = ctx.saved_tensors
+        value, signs = ctx.saved_tensors
         if ctx.floor is None:
             scaled = g
         else:
-            scaled = value.abs()
+            scaled = value.abs() if signs is None else torch.where(signs < 0, -value, value)
             if ctx.floor:
                 scaled.clamp_(min=ctx.floor)
             scaled.mul_(g)
         if ctx.owner is not None:
             _add_feedback(ctx.owner, -scaled)
-        return scaled, None, None, None
+        return scaled, None, None, None, None
 
 
 def _add_feedback(parameter: Any, feedback: Tensor) -> None:
@@ -88,7 +91,7 @@ class Scaler:
             return parameter
         known = self._scaled.get(id(parameter))
         if known is None:
-            known = self._scaled[id(parameter)] = (parameter, self.modified(parameter, parameter.detach()))
+            known = self._scaled[id(parameter)] = (parameter, self._stand_in(parameter, parameter.detach(), None))
         return known[1]
 
     def __contains__(self, stand_in: Tensor) -> bool:
@@ -96,11 +99,14 @@ class Scaler:
         return hasattr(stand_in, DERIVED) or any(stand_in is known for _, known in self._scaled.values())
 
     def modified(self, parameter: Tensor, value: Tensor) -> Tensor:
-        """Return a stand-in with the values ``value``, a function of the parameter with the same signs."""
+        """Return a stand-in with the values ``value``, a function of the parameter."""
         if not parameter.requires_grad:
             return value
         if hasattr(parameter, DERIVED):
             return Relative.apply(parameter, value)  # type: ignore[no-any-return]
+        return self._stand_in(parameter, value, parameter.detach())
+
+    def _stand_in(self, parameter: Tensor, value: Tensor, signs: Tensor | None) -> Tensor:
         if self.keep and isinstance(parameter, nn.Parameter):
             parameter.feedback = None  # type: ignore[attr-defined]
-        return Scaled.apply(parameter, value, self.floor, self.keep)  # type: ignore[no-any-return]
+        return Scaled.apply(parameter, value, signs, self.floor, self.keep)  # type: ignore[no-any-return]

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from lfp_snn.errors import UnknownLayerError, suggest
+from lfp_snn.errors import ShapeError, UnknownLayerError, suggest
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
 from lfp_snn.propagation.density import HandThrough
 from lfp_snn.propagation.feedback import Scaler
 from lfp_snn.propagation.foreign import Finish, alive, live_of
-from lfp_snn.propagation.mode import Pass
+from lfp_snn.propagation.mode import PENDING, Pass, settled
 from lfp_snn.propagation.readout import receive_reward
+from lfp_snn.rules import layer
 from lfp_snn.rules.layer import Epsilon, Rule
 from lfp_snn.rules.sharing import Reference, Sharing
 
@@ -162,6 +163,8 @@ class LFP:
         for module, rule in self._own_rules(model):
             handles.append(module.register_forward_pre_hook(lambda m, a, rule=rule: rules.append(rule)))
             handles.append(module.register_forward_hook(lambda m, a, y: _drop(rules), always_call=True))
+            if isinstance(rule, layer.Pass):
+                handles += _hand_through(module, rule.epsilon)
         for module in model.modules():
             if type(module) in _activations:
                 handles += self._as_activation(module)
@@ -227,6 +230,31 @@ def _run_inside(module: nn.Module, context: Callable[[], AbstractContextManager[
     return [
         module.register_forward_pre_hook(enter),
         module.register_forward_hook(leave, always_call=True, prepend=True),
+    ]
+
+
+def _hand_through(module: nn.Module, epsilon: float) -> list[Any]:
+    """Hand the reward of a module's output through to its input as a whole; its parameters get feedback as ever."""
+    running: list[Tensor | None] = []
+
+    def enter(module: nn.Module, args: Any) -> Any:
+        through = ambient().sharing is not None and torch.is_grad_enabled() and args[0].requires_grad
+        running.append(args[0] if through else None)
+        return (args[0].detach().clone(), *args[1:]) if through else None
+
+    def leave(module: nn.Module, args: Any, output: Any) -> Any:
+        x = running.pop()
+        if x is None or output is None:
+            return output
+        if not isinstance(output, Tensor) or output.shape != x.shape:
+            made = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            name = type(module).__name__
+            raise ShapeError(f"{name} is to hand its reward through (rule Pass), but makes {made} of {list(x.shape)}")
+        return HandThrough.apply(x, settled(output), getattr(x, PENDING, epsilon))
+
+    return [
+        module.register_forward_pre_hook(enter),
+        module.register_forward_hook(leave, always_call=True),
     ]
 
 

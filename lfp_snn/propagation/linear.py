@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lfp_snn.propagation.density import ShareAmong
+from lfp_snn.propagation.density import HandThrough, ShareAmong
 from lfp_snn.propagation.feedback import Scaler
 from lfp_snn.rules.layer import Rule
 
@@ -46,7 +46,10 @@ def under_rule(apply: Apply, x: Tensor, weight: Tensor, bias: Tensor | None, rul
         for term in part.terms:
             w = scaler.modified(weight, term.weight(weight.detach()))
             b = None if bias is None or term.bias is None else scaler.modified(bias, term.bias(bias.detach()))
-            y = apply(term.input(x), w, b)
+            v = term.input(x)
+            if term.replaces and x.requires_grad:
+                v = HandThrough.apply(x, v.detach(), 0.0)
+            y = apply(v, w, b)
             total = y if total is None else total + y
         assert total is not None
         outputs.append(total)

@@ -128,7 +128,7 @@ class Pass(TorchFunctionMode):
             z = self.scaler(z)
         rest, options = self._ready(tuple(rest), options)
         a = _out_of_place(func)(z.detach(), *rest, **options)
-        return HandThrough.apply(z, a, self.rule.epsilon)
+        return HandThrough.apply(z, a, getattr(z, PENDING, self.rule.epsilon))
 
     def _mixing(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = self._ready(args, kwargs)

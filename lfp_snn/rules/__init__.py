@@ -1,6 +1,19 @@
 """How reward is shared: layer rules for linear operations, sharing rules for spiking neurons."""
 
-from lfp_snn.rules.layer import AlphaBeta, Epsilon, Gamma, Part, Rule, Term, Zero, ZPlus
+from lfp_snn.rules.layer import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    Part,
+    Pass,
+    Rule,
+    Term,
+    WSquare,
+    ZBox,
+    Zero,
+    ZPlus,
+)
 from lfp_snn.rules.sharing import Conserving, Contribution, Reference, Sharing
 
 RULES: dict[str, type[Rule]] = {
@@ -10,7 +23,7 @@ RULES: dict[str, type[Rule]] = {
     "alpha-beta": AlphaBeta,
     "z-plus": ZPlus,
 }
-"""The layer rules by the names that configurations use."""
+"""The layer rules by the names that configurations use; those for first layers are not among them."""
 
 SHARINGS: dict[str, type[Sharing]] = {
     "reference": Reference,
@@ -26,12 +39,16 @@ __all__ = [
     "Conserving",
     "Contribution",
     "Epsilon",
+    "Flat",
     "Gamma",
     "Part",
+    "Pass",
     "Reference",
     "Rule",
     "Sharing",
     "Term",
+    "WSquare",
+    "ZBox",
     "ZPlus",
     "Zero",
 ]

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 Change = Callable[[Tensor], Tensor]
@@ -30,13 +31,22 @@ def negative(x: Tensor) -> Tensor:
     return x.clamp(max=0)
 
 
+def same(x: Tensor) -> Tensor:
+    """Return ``x``."""
+    return x
+
+
 @dataclass(frozen=True)
 class Term:
-    """One modified copy of the operation: what is done to input, weight and bias (``None``: no bias)."""
+    """One modified copy of the operation: what is done to input, weight and bias (``None``: no bias).
+
+    ``replaces`` says that the modified input is no function of the input: its reward goes to the input as a whole.
+    """
 
     input: Change
     weight: Change
     bias: Change | None
+    replaces: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,3 +170,87 @@ class ZPlus(AlphaBeta):
 
     alpha: float = 1.0
     beta: float = 0.0
+
+
+@dataclass(frozen=True)
+class Flat(Rule):
+    """The flat rule: the same to every input, whatever its value and weight; nothing to the bias. For the first layer.
+
+    An input of exactly 0 shows no reward, because :func:`lfp_snn.input_relevance` is value times density.
+
+    Examples
+    --------
+    >>> Flat().parts()[0].terms[0].weight(torch.tensor([-2.0, 0.5])).tolist()
+    [1.0, 1.0]
+    """
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the operation with ones for input and weight."""
+        return (Part(1.0, (Term(torch.ones_like, torch.ones_like, torch.zeros_like, replaces=True),)),)
+
+
+@dataclass(frozen=True)
+class WSquare(Rule):
+    """The w-square rule: in proportion to the square of the weight, whatever the input's value. For the first layer.
+
+    An input of exactly 0 shows no reward, as under :class:`Flat`.
+
+    Examples
+    --------
+    >>> WSquare().parts()[0].terms[0].weight(torch.tensor([-2.0, 0.5])).tolist()
+    [4.0, 0.25]
+    """
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the operation with ones for input and squares for weight and bias."""
+        return (Part(1.0, (Term(torch.ones_like, torch.square, torch.square, replaces=True),)),)
+
+
+@dataclass(frozen=True)
+class ZBox(Rule):
+    """The z-box rule, for a first layer whose inputs lie in a box: contributions are measured from its bounds.
+
+    An input is measured from ``low`` where its weight is positive, from ``high`` where it is negative; nothing to the
+    bias. An input of exactly 0 shows no reward from the bounds, as under :class:`Flat`.
+
+    Parameters
+    ----------
+    low, high : float or Tensor
+        Lowest and highest possible input; a tensor that broadcasts to the input ``[B, ...]``, such as ``[1, C, 1, 1]``.
+
+    Examples
+    --------
+    >>> len(ZBox(low=0.0, high=1.0).parts()[0].terms)
+    3
+    """
+
+    low: float | Tensor = 0.0
+    high: float | Tensor = 1.0
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the operation less what it gives at the bounds."""
+
+        def below(x: Tensor) -> Tensor:
+            return torch.zeros_like(x) - torch.as_tensor(self.low, dtype=x.dtype, device=x.device)
+
+        def above(x: Tensor) -> Tensor:
+            return torch.zeros_like(x) - torch.as_tensor(self.high, dtype=x.dtype, device=x.device)
+
+        bounds = (
+            Term(below, positive, torch.zeros_like, replaces=True),
+            Term(above, negative, torch.zeros_like, replaces=True),
+        )
+        return (Part(1.0, (Term(same, same, torch.zeros_like), *bounds)),)
+
+
+@dataclass(frozen=True)
+class Pass(Rule):
+    """Hands the reward of a module's output through to its input as a whole, as activations do (zennit's ``Pass``).
+
+    For a module of any kind whose output has its input's shape. Its parameters get feedback as ever.
+
+    Examples
+    --------
+    >>> Pass().parts()
+    ()
+    """

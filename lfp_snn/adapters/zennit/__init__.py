@@ -1,0 +1,10 @@
+"""zennit's composites as the rules of LFP, for training and for explanation."""
+
+from lfp_snn.errors import require
+
+require("zennit", "zennit")
+
+from lfp_snn.adapters.zennit.composite import FromZennit, from_zennit  # noqa: E402
+from lfp_snn.adapters.zennit.rules import from_hook  # noqa: E402
+
+__all__ = ["FromZennit", "from_hook", "from_zennit"]
