@@ -42,10 +42,16 @@ def converted(
     """
     if is_neuron(module):
         yield from neuron(module, name)
-    elif isinstance(module, nn.Sequential):
+    elif _is_chain(module):
         for key, child in module.named_children():
             yield from converted(child, f"{name}.{key}", is_neuron, neuron)
     elif any(is_neuron(m) for m in module.modules()):
         raise refusal(name, module, "its forward pass is its own and cannot be read; a sequence of modules can")
     else:
         yield module
+
+
+def _is_chain(module: nn.Module) -> bool:
+    """Whether a module runs its children one after the other: a sequence with a library's forward pass."""
+    library = type(module).forward.__module__.partition(".")[0]
+    return isinstance(module, nn.Sequential) and library in ("torch", "norse", "spikingjelly")

@@ -78,6 +78,17 @@ def test_a_time_loop_of_ones_own_is_refused_with_advice() -> None:
         from_snntorch(nn.Sequential(nn.Linear(2, 2), Own()))
 
 
+def test_a_sequence_that_runs_its_children_otherwise_is_refused() -> None:
+    class Backwards(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for module in reversed(self):
+                x = module(x)
+            return x
+
+    with pytest.raises(ConfigError, match=r"network \(Backwards\)"):
+        from_snntorch(Backwards(snn.Leaky(0.5, init_hidden=True), nn.Linear(2, 2)))
+
+
 def test_a_single_neuron() -> None:
     ours = from_snntorch(snn.Leaky(0.3, threshold=0.7, reset_mechanism="none"))
     assert isinstance(ours, Sequential)
