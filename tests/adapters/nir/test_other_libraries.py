@@ -67,7 +67,7 @@ def reset_to_zero(net: nn.Module) -> nn.Module:
 
 
 READ = {
-    "snntorch": ["lif", "cuba", "recurrent", "recurrent-cuba", "residual", "conv1d"],
+    "snntorch": ["lif", "cuba", "cuba-to-zero", "recurrent", "recurrent-cuba", "residual", "conv1d"],
     "norse": ["lif", "lif-each-its-own", "if", "cuba", "cuba-to-zero", "recurrent", "recurrent-if", "recurrent-cuba"],
     "spikingjelly": ["lif", "if", "cuba", "recurrent", "recurrent-if", "recurrent-cuba", "residual", "conv1d"],
 }
