@@ -118,14 +118,14 @@ def _checked(graph: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Part:
+class Joint:
     """A node, and the linear node through which its spikes come back to it, if one does."""
 
     node: Any
     recurrent: Any = None
 
 
-def _parts(graph: Any, name: str) -> tuple[dict[str, Part], list[Edge]]:
+def _parts(graph: Any, name: str) -> tuple[dict[str, Joint], list[Edge]]:
     """Return what a graph consists of, without subgraphs, and its edges from `INPUT` to `OUTPUT`."""
     ends: dict[str, str] = {}
     for kind, end in ((nir.Input, INPUT), (nir.Output, OUTPUT)):
@@ -134,7 +134,7 @@ def _parts(graph: Any, name: str) -> tuple[dict[str, Part], list[Edge]]:
             raise ConfigError(f"{name} has {len(found)} {kind.__name__} nodes ({', '.join(found)}); one is needed")
         ends[found[0]] = end
     edges = [(ends.get(a, a), ends.get(b, b)) for a, b in graph.edges]
-    parts: dict[str, Part] = {}
+    parts: dict[str, Joint] = {}
     for key, node in graph.nodes.items():
         if isinstance(node, nir.NIRGraph):
             within, between = _parts(node, key)
@@ -145,7 +145,7 @@ def _parts(graph: Any, name: str) -> tuple[dict[str, Part], list[Edge]]:
             edges += [(names[a], names[b]) for a, b in between]
             edges = _joined(_joined(edges, names[INPUT]), names[OUTPUT])
         elif key not in ends:
-            parts[key] = Part(node)
+            parts[key] = Joint(node)
     return _with_recurrence(parts, edges)
 
 
@@ -155,7 +155,7 @@ def _joined(edges: list[Edge], joint: str) -> list[Edge]:
     return [(source, b) for a, b in edges if b != joint for source in (before if a == joint else [a])]
 
 
-def _with_recurrence(parts: dict[str, Part], edges: list[Edge]) -> tuple[dict[str, Part], list[Edge]]:
+def _with_recurrence(parts: dict[str, Joint], edges: list[Edge]) -> tuple[dict[str, Joint], list[Edge]]:
     """Take every linear node that only leads from a neuron back to it into the neuron."""
     parts = dict(parts)
     for key, part in list(parts.items()):
@@ -163,13 +163,13 @@ def _with_recurrence(parts: dict[str, Part], edges: list[Edge]) -> tuple[dict[st
         if isinstance(part.node, nir.Linear | nir.Affine) and into == out and len(into) == 1 and into[0] in parts:
             neuron = parts[into[0]]
             if isinstance(neuron.node, nir.IF | nir.LIF | nir.CubaLIF) and neuron.recurrent is None:
-                parts[into[0]] = Part(neuron.node, part.node)
+                parts[into[0]] = Joint(neuron.node, part.node)
                 del parts[key]
                 edges = [e for e in edges if key not in e]
     return parts, edges
 
 
-def _sources(parts: dict[str, Part], edges: list[Edge]) -> dict[str, list[str]]:
+def _sources(parts: dict[str, Joint], edges: list[Edge]) -> dict[str, list[str]]:
     """Return the sources of every part, and of the output."""
     sources = {name: [a for a, b in edges if b == name] for name in [*parts, OUTPUT]}
     for name, needed in sources.items():
@@ -200,6 +200,6 @@ def _labels(names: Iterable[str]) -> dict[str, str]:
     return labels
 
 
-def _layer(part: Part, name: str, dt: float | None) -> nn.Module:
+def _layer(part: Joint, name: str, dt: float | None) -> nn.Module:
     made = module_of(part.node, name, dt)
     return made if part.recurrent is None else with_recurrence(made, part.recurrent)
