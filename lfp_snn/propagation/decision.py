@@ -41,7 +41,8 @@ class Decision(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return membrane and spikes."""
         ctx.save_for_backward(left, spikes, d)
-        ctx.backward_, ctx.shape = backward, theta.shape  # by backward_ the output finds the neurons it consists of
+        # By backward_ the output finds the neurons it consists of, by fired which of their outputs are the spikes.
+        ctx.backward_, ctx.fired, ctx.shape = backward, 1, theta.shape
         ctx.set_materialize_grads(False)
         return v.view_as(v), spikes.view_as(spikes), spikes.view_as(spikes)
 

@@ -40,7 +40,13 @@ class Scaled(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, parameter: Tensor, value: Tensor, signs: Tensor | None, floor: float | None, keep: bool
+        ctx: Any,
+        parameter: Tensor,
+        value: Tensor,
+        signs: Tensor | None,
+        anchor: Tensor | None,
+        floor: float | None,
+        keep: bool,
     ) -> Tensor:
         """Return ``value``."""
         ctx.save_for_backward(value, signs)
@@ -60,7 +66,7 @@ class Scaled(torch.autograd.Function):
             scaled.mul_(g)
         if ctx.owner is not None:
             _add_feedback(ctx.owner, -scaled)
-        return scaled, None, None, None, None
+        return scaled, None, None, None, None, None
 
 
 def _add_feedback(parameter: Any, feedback: Tensor) -> None:
@@ -79,10 +85,13 @@ class Scaler:
         parameters that are 0 can move.
     keep : bool
         Whether to leave the feedback of each backward pass in ``parameter.feedback``.
+    anchor : Tensor, optional
+        A scalar made of the network's input. With it feedback is computed even where autograd is only asked for the
+        message at the input (``torch.autograd.grad(output, input)``).
     """
 
-    def __init__(self, floor: float | None = 0.0, keep: bool = True) -> None:
-        self.floor, self.keep = floor, keep
+    def __init__(self, floor: float | None = 0.0, keep: bool = True, anchor: Tensor | None = None) -> None:
+        self.floor, self.keep, self.anchor = floor, keep, anchor
         self._scaled: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __call__(self, parameter: Tensor) -> Tensor:
@@ -109,4 +118,4 @@ class Scaler:
     def _stand_in(self, parameter: Tensor, value: Tensor, signs: Tensor | None) -> Tensor:
         if self.keep and isinstance(parameter, nn.Parameter):
             parameter.feedback = None  # type: ignore[attr-defined]
-        return Scaled.apply(parameter, value, signs, self.floor, self.keep)  # type: ignore[no-any-return]
+        return Scaled.apply(parameter, value, signs, self.anchor, self.floor, self.keep)  # type: ignore[no-any-return]

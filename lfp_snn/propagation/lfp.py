@@ -146,7 +146,7 @@ class LFP:
         def enter(module: nn.Module, args: Any) -> None:
             stack = ExitStack()
             if torch.is_grad_enabled():
-                scaler = Scaler(self.scale_floor, self.keep_feedback)
+                scaler = self._scaler()
                 stack.enter_context(surrounded(self._ambient(scaler)))
                 stack.enter_context(Pass(rules, scaler, names))
             running.append(stack)
@@ -177,6 +177,10 @@ class LFP:
                 handle.remove()
 
         return Attachment(remove)
+
+    def _scaler(self) -> Scaler:
+        """Return what makes feedback of one forward pass's parameter gradients."""
+        return Scaler(self.scale_floor, self.keep_feedback)
 
     def _ambient(self, scaler: Scaler) -> Ambient:
         return Ambient(self.sharing, scale=scaler, rate_term=self.homeostasis, record=self.record)

@@ -25,17 +25,17 @@ _MOVES = (
 def spiking_sources(output: Tensor) -> list[Backward] | None:
     """Return the scans whose spikes an output consists of, or ``None`` if it holds anything but spikes."""
     found: list[Backward] = []
-    waiting, seen = [output.grad_fn], set()
+    waiting, seen = [(output.grad_fn, output.output_nr)], set()
     while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
+        node, number = waiting.pop()
+        if node is None or (node, number) in seen:
             continue
-        seen.add(node)
+        seen.add((node, number))
         how = getattr(node, "backward_", None)
-        if isinstance(how, Backward):
+        if isinstance(how, Backward) and number == getattr(node, "fired", 0):  # and not the membrane
             found.append(how)
         elif any(node.name().startswith(move) for move in _MOVES):
-            waiting.extend(following for following, _ in node.next_functions)
+            waiting.extend(node.next_functions)
         else:
             return None
     return found or None

@@ -446,3 +446,24 @@ def test_rules_train_spiking_networks(rule: Any) -> None:
     net, x, y = spiking_nets()["conv"], torch.rand(5, 3, 2, 8, 8), torch.tensor([0, 1, 2])
     for name, g in feedback(net, x, y, LFP(rule=rule)).items():
         assert torch.isfinite(g).all(), name
+
+
+def test_a_membrane_is_a_value_where_it_is_the_output() -> None:
+    """A neuron that runs step by step gives spikes and membrane; a reward for the membrane is divided by it."""
+    import snntorch
+
+    layer, neuron = nn.Linear(4, 3), snntorch.Leaky(0.9)
+    x, reward = torch.rand(5, 4, requires_grad=True), torch.randn(5, 3)
+
+    class Membrane(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.neuron = layer, neuron
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.neuron(self.layer(x), self.neuron.reset_mem())[1]
+
+    with LFP(epsilon=1e-9).context(Membrane()) as net:
+        (rewards.Given()(net(x), reward) * 5).backward()
+    density = reward / layer(x).detach().abs()  # at rest the membrane is the current, and d is its size
+    torch.testing.assert_close(input_relevance(x), x.detach() * (density @ layer.weight.detach()))
