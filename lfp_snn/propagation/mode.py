@@ -91,6 +91,8 @@ class Pass(TorchFunctionMode):
         kind = kind_of(func)
         if kind == "unknown":
             return self._unknown(func, args, kwargs)
+        if not any(x.requires_grad for x in _tensors([*args, *kwargs.values()])):
+            return func(*args, **kwargs)  # carries no reward; and in place where it is, as a count of batches
         result = getattr(self, f"_{kind}")(func, args, kwargs)
         if kind in ("view", "structure", "product", "quotient", "mixing") and _of_parameters(args, kwargs):
             for y in _tensors([result]):
