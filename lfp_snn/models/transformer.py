@@ -69,17 +69,20 @@ def vit(
     input_shape: Sequence[int],
     classes: int,
     *,
-    patch: int = 7,
+    patch: int | None = None,
     width: int = 64,
     depth: int = 3,
     heads: int = 4,
     dropout: float = 0.0,
 ) -> VisionTransformer:
-    """Return a small vision transformer.
+    """Return a small vision transformer; its patches are the largest from 4 to 8 pixels that tile the image.
 
     Examples
     --------
     >>> vit((1, 28, 28), 10)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
     """
+    if patch is None:
+        _, height, across = image_shape(input_shape)
+        patch = next((p for p in range(8, 4, -1) if height % p == across % p == 0), 4)
     return VisionTransformer(input_shape, classes, patch, width, depth, heads, dropout)
