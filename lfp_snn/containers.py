@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lfp_snn.errors import ShapeError
 from lfp_snn.neurons import TimeModule
+from lfp_snn.synapses import event_driven
 
 State = Any
 
@@ -36,9 +37,8 @@ def advance(module: nn.Module, x: Tensor, state: State, steps: int | None) -> tu
     if isinstance(module, TimeModule):
         y, state = module(x, state, steps=steps)
         return y, state, None
-    if steps is not None:
-        return module(x), None, steps
-    return fold(module, x), None, None
+    with event_driven(module):
+        return (fold(module, x) if steps is None else module(x)), None, steps
 
 
 def fold(module: nn.Module, x: Tensor) -> Tensor:

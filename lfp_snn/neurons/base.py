@@ -14,6 +14,7 @@ from lfp_snn.neurons.ambient import ambient
 from lfp_snn.neurons.recurrent import RecurrentScan
 from lfp_snn.neurons.scan import Backward, Scan
 from lfp_snn.neurons.surrogate import ATan, Surrogate
+from lfp_snn.synapses import mark
 
 RECURRENT_GAIN = 0.5
 """Gain of the orthogonal matrix with which recurrent weights begin."""
@@ -193,6 +194,8 @@ class SpikingNeuron(TimeModule):
             V = around.scale(self.recurrent)
             spikes, v, a, i = RecurrentScan.apply(x, V, alpha, *own, start, i, steps, dynamics, backward)
         self._check_finite(v)
+        if around.sharing is not None:
+            mark(spikes)  # reward passes only through a neuron that fired
         return spikes, Rest(v.reshape(shape), None if a is None else a.reshape(shape), i)
 
     def _keep(self, relevance: Tensor) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from lfp_snn.propagation.density import HandThrough, ShareAmong
 from lfp_snn.propagation.feedback import Scaler
 from lfp_snn.rules.layer import Rule
+from lfp_snn.synapses import product
 
 Apply = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """A linear operation as a function of input, weight and bias."""
@@ -27,7 +28,9 @@ def taken_apart(func: Any, args: Any, kwargs: Any) -> tuple[Apply, Tensor, Tenso
     options = {k: v for k, v in kwargs.items() if k not in ("input", "weight", "bias")}
 
     def apply(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-        return func(x, w, b, *rest, **options)  # type: ignore[no-any-return]
+        if options:
+            return func(x, w, b, *rest, **options)  # type: ignore[no-any-return]
+        return product(func, x, w, b, *rest)
 
     return apply, x, weight, bias
 

@@ -22,10 +22,14 @@ from lfp_snn.propagation.density import HandThrough, Stabilise
 from lfp_snn.propagation.feedback import DERIVED, Scaler
 from lfp_snn.propagation.functions import kind_of, name_of
 from lfp_snn.rules.layer import Rule
+from lfp_snn.synapses import mark, max_pool2d
 
 PENDING = "_lfp_epsilon"
 """Marks a tensor that a linear operation made and whose epsilon rule is left to its consumer: activations and neurons
 have a stabiliser of their own, everything else applies :class:`Stabilise` first."""
+
+_KEEP_SILENCE = ("dropout", "dropout1d", "dropout2d", "max_pool1d", "max_pool2d", "max_pool3d")
+"""Structure that gives its message to one input, and makes a zero of spikes only where they are silent, or dropped."""
 
 
 def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
@@ -137,14 +141,17 @@ class Pass(TorchFunctionMode):
         return _pending(_out_of_place(func)(*args, **kwargs), self.rule.epsilon)
 
     def _structure(self, func: Any, args: Any, kwargs: Any) -> Any:
-        args, kwargs = self._ready(args, kwargs)
-        return func(*args, **kwargs)
+        spikes, (args, kwargs) = args[0] if args else None, self._ready(args, kwargs)
+        y = (max_pool2d if func is F.max_pool2d else func)(*args, **kwargs)
+        # Silent where all that it sees is silent.
+        return mark(y, as_in=spikes) if isinstance(y, Tensor) and name_of(func) in _KEEP_SILENCE else y
 
     def _view(self, func: Any, args: Any, kwargs: Any) -> Any:
         x = args[0] if args else kwargs.get("input")
         epsilon = getattr(x, PENDING, None)
         if epsilon is None:
-            return self._structure(func, args, kwargs)
+            y = self._structure(func, args, kwargs)
+            return mark(y, as_in=x) if isinstance(y, Tensor) else y
         return _pending(func(*args, **kwargs), epsilon)
 
     def _product(self, func: Any, args: Any, kwargs: Any) -> Any:

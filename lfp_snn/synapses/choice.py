@@ -1,0 +1,76 @@
+"""Dense or event-driven: how a linear layer or a convolution runs, by itself or as it is told.
+
+Event-driven products (:mod:`lfp_snn.kernels.events`) cost in proportion to the non-zero inputs, dense ones are faster
+for each multiplication. Which one wins depends on the activity, which is measured in every call. The limits below are
+where a whole training step costs the same both ways (``python benchmarks/synapses.py``); as constants, they make a run
+the same on every machine, and a resumed run the same as one that was not interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from lfp_snn.errors import suggest
+
+Way = Literal["auto", "dense", "events"]
+
+LINEAR_LIMIT = 0.2
+"""Share of inputs that are not zero above which a linear layer is faster as a dense product."""
+CONVOLUTION_LIMIT = 0.15
+"""The same for a convolution."""
+LEAST_OUTPUTS = 16
+"""Outputs of a layer (channels of a convolution) below which an event has too little work to be worth it."""
+LEAST_ROWS = 64
+"""Samples times steps below which turning the weights around costs more than is saved."""
+
+_way: list[Way] = ["auto"]
+
+
+def way() -> Way:
+    """Return how synapses run at this point of the program."""
+    return _way[-1]
+
+
+@contextmanager
+def use(way: Way) -> Iterator[None]:
+    """Run synapses dense, event-driven wherever that is possible, or (``"auto"``) as is faster.
+
+    Raises
+    ------
+    ValueError
+        For another way.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lfp_snn import LIF, Sequential
+    >>> _ = torch.manual_seed(0)
+    >>> net, x = Sequential(torch.nn.Linear(100, 20), LIF()), (torch.rand(5, 4, 100) < 0.1).float()
+    >>> with use("dense"):
+    ...     dense = net(x)
+    >>> with use("events"):
+    ...     torch.equal(net(x), dense)
+    True
+    """
+    if way not in get_args(Way):
+        raise ValueError(suggest(str(way), get_args(Way), "way of synapses"))
+    _way.append(way)
+    try:
+        yield
+    finally:
+        _way.pop()
+
+
+def suits(*tensors: Tensor) -> bool:
+    """Whether the compiled kernels can take these tensors: on the CPU, of one float type, neither traced nor mapped."""
+    return (
+        not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+        and all(x.device.type == "cpu" for x in tensors)
+        and {x.dtype for x in tensors} in ({torch.float32}, {torch.float64})
+    )

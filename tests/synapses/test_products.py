@@ -1,0 +1,216 @@
+"""Event-driven products against torch's dense ones: outputs and all messages, over random sizes and activities."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from lfp_snn import LFP, LIF, Sequential, rewards
+from lfp_snn.kernels import events
+from lfp_snn.models import lif_cnn, lif_mlp
+from lfp_snn.synapses import mark, product, use
+from lfp_snn.synapses.choice import CONVOLUTION_LIMIT, LEAST_OUTPUTS, LEAST_ROWS, LINEAR_LIMIT
+from lfp_snn.synapses.products import EventConv2d, EventLinear, only_spikes
+
+few = settings(max_examples=40)
+seeds = st.integers(0, 2**16)
+activities = st.sampled_from([0.0, 0.02, 0.3, 1.0])
+
+
+def spikes(*shape: int, activity: float, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    g = torch.Generator().manual_seed(seed)
+    strength = torch.randint(1, 4, shape, generator=g)  # counts, as in binned events
+    return (strength * (torch.rand(*shape, generator=g) < activity)).to(dtype)
+
+
+def messages(y: Tensor, *sources: Tensor | None) -> list[Tensor]:
+    g = torch.rand(y.shape, generator=torch.Generator().manual_seed(7), dtype=y.dtype) - 0.5
+    return list(torch.autograd.grad(y, [s for s in sources if s is not None], g))
+
+
+def assert_same(x: Tensor, weight: Tensor, bias: Tensor | None, marked: bool, f, *rest) -> None:
+    """Compare output and messages; those of a marked input count where it is not 0."""
+    x, weight = x.requires_grad_(), weight.requires_grad_()
+    dense = f(x, weight, bias, *rest)
+    with use("events"):
+        ours = product(f, mark(x.view_as(x)) if marked else x, weight, bias, *rest)
+    assert type(ours.grad_fn).__name__.startswith("Event")
+    torch.testing.assert_close(ours, dense)
+    theirs, own = messages(dense, x, weight, bias), messages(ours, x, weight, bias)
+    if marked:
+        theirs[0] = theirs[0] * (x != 0)
+    torch.testing.assert_close(own, theirs)
+
+
+@few
+@given(
+    rows=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    inputs=st.integers(1, 30),
+    outputs=st.integers(1, 30),
+    activity=activities,
+    biased=st.booleans(),
+    marked=st.booleans(),
+    seed=seeds,
+)
+def test_linear(rows, inputs, outputs, activity, biased, marked, seed) -> None:
+    g = torch.Generator().manual_seed(seed)
+    weight = torch.rand(outputs, inputs, generator=g, dtype=torch.float64) - 0.5
+    bias = torch.rand(outputs, generator=g, dtype=torch.float64).requires_grad_() if biased else None
+    assert_same(spikes(*rows, inputs, activity=activity, seed=seed), weight, bias, marked, F.linear)
+
+
+@few
+@given(
+    sizes=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(3, 9), st.integers(3, 9)),
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    activity=activities,
+    biased=st.booleans(),
+    marked=st.booleans(),
+    seed=seeds,
+)
+def test_convolution(sizes, kernel, padding, activity, biased, marked, seed) -> None:
+    batch, channels, outputs, height, width = sizes
+    g = torch.Generator().manual_seed(seed)
+    weight = torch.rand(outputs, channels, *kernel, generator=g, dtype=torch.float64) - 0.5
+    bias = torch.rand(outputs, generator=g, dtype=torch.float64).requires_grad_() if biased else None
+    x = spikes(batch, channels, height, width, activity=activity, seed=seed)
+    assert_same(x, weight, bias, marked, F.conv2d, 1, padding)
+
+
+def test_single_precision_is_dense_to_rounding() -> None:
+    torch.manual_seed(0)
+    x = spikes(200, 300, activity=0.1, dtype=torch.float32)
+    assert_same(x, torch.randn(100, 300), torch.randn(100).requires_grad_(), False, F.linear)
+    x = spikes(70, 3, 12, 12, activity=0.1, dtype=torch.float32)
+    assert_same(x, torch.randn(20, 3, 5, 5), None, True, F.conv2d)
+
+
+@pytest.mark.parametrize("options", [(2,), (1, 0, 2), (1, 0, 1, 3), (1, "same")], ids=str)
+def test_other_convolutions_stay_dense(options: tuple) -> None:
+    groups = options[3] if len(options) > 3 else 1
+    x, weight = spikes(2, 3, 8, 8, activity=0.2), torch.rand(3, 3 // groups, 3, 3, dtype=torch.float64)
+    with use("events"):
+        y = product(F.conv2d, x, weight.requires_grad_(), None, *options)
+    assert "Event" not in type(y.grad_fn).__name__
+    assert torch.equal(y, F.conv2d(x, weight, None, *options))
+
+
+def chosen(x: Tensor, weight: Tensor, f) -> bool:
+    """Whether a product runs event-driven by itself."""
+    return type(product(f, x, weight.requires_grad_(), None).grad_fn).__name__.startswith("Event")
+
+
+def test_the_way_is_chosen_by_activity_and_size() -> None:
+    many, wide = LEAST_ROWS, LEAST_OUTPUTS
+    for activity, expected in ((LINEAR_LIMIT / 2, True), (LINEAR_LIMIT * 2, False)):
+        assert (
+            chosen(spikes(many, 500, activity=activity), torch.rand(wide, 500, dtype=torch.float64), F.linear)
+            is expected
+        )
+    for activity, expected in ((CONVOLUTION_LIMIT / 2, True), (CONVOLUTION_LIMIT * 2, False)):
+        x, weight = spikes(many, 2, 16, 16, activity=activity), torch.rand(wide, 2, 3, 3, dtype=torch.float64)
+        assert chosen(x, weight, F.conv2d) is expected
+    x = spikes(many, 500, activity=0.05)
+    assert not chosen(x, torch.rand(wide - 1, 500, dtype=torch.float64), F.linear)
+    assert not chosen(x[1:], torch.rand(wide, 500, dtype=torch.float64), F.linear)
+    with use("dense"):
+        assert not chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear)
+    with pytest.raises(ValueError, match=r"way of synapses 'event'.*'events'"), use("event"):  # type: ignore[arg-type]
+        pass
+
+
+def test_half_precision_and_mixed_precision_stay_dense() -> None:
+    x, weight = spikes(100, 50, activity=0.1, dtype=torch.bfloat16), torch.rand(20, 50, dtype=torch.bfloat16)
+    assert not chosen(x, weight, F.linear)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not chosen(x.float(), weight.detach().float(), F.linear)
+
+
+NETWORKS = {
+    "mlp": (lambda: lif_mlp((60,), 20, hidden=(40, 30)), (20, 6, 60)),
+    "cnn": (lambda: lif_cnn((2, 20, 20), 20, channels=(16, 20), kernel=3), (20, 6, 2, 20, 20)),
+    "dropout": (lambda: lif_mlp((60,), 20, hidden=(40, 30), dropout=0.5), (20, 6, 60)),
+    "currents": (lambda: lif_cnn((2, 20, 20), 20, channels=(16, 20), kernel=3, pool="currents"), (20, 6, 2, 20, 20)),
+    "alif": (lambda: lif_mlp((60,), 20, hidden=(40, 30), neuron_kind="alif"), (20, 6, 60)),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("lfp", [True, False], ids=["lfp", "surrogate"])
+def test_a_network_learns_the_same_both_ways(network: str, lfp: bool) -> None:
+    make, shape = NETWORKS[network]
+    torch.manual_seed(0)
+    net = make().double()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.mul_(3)  # enough drive for all layers to fire
+    x, y = spikes(*shape, activity=0.2), torch.arange(6)
+    reward = rewards.RateCoded()
+    results = []
+    for way in ("dense", "events"):
+        torch.manual_seed(1)
+        net.zero_grad()
+        with use(way):  # type: ignore[arg-type]
+            if lfp:
+                with LFP().context(net):
+                    out = net(x)
+                    reward(out, y).backward()
+            else:
+                out = net(x)
+                reward.loss(out, y).backward()
+        results.append([out.detach(), *(p.grad for p in net.parameters())])
+    assert results[0][0].mean() > 0.01
+    assert all(g.abs().sum() > 0 for g in results[0][1:])
+    torch.testing.assert_close(results[1], results[0])
+
+
+def test_reward_below_is_worked_out_at_spikes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard of the speed, in counts and not in seconds: LFP's three products touch no silent input."""
+    torch.manual_seed(0)
+    net = Sequential(nn.Linear(100, 50), LIF(), nn.Flatten(), nn.Dropout(0.0), nn.Linear(50, 20), LIF()).double()
+    x = spikes(30, 4, 100, activity=0.1)
+    hidden = net[:2](x)
+    assert 0 < hidden.mean() < LINEAR_LIMIT
+    calls: list[tuple[str, int]] = []
+    rows, dots = events.weighted_rows, events.dots
+    monkeypatch.setattr(events, "weighted_rows", lambda e, *a: (calls.append(("rows", len(e.index))), rows(e, *a))[1])
+    monkeypatch.setattr(events, "dots", lambda e, *a: (calls.append(("dots", len(e.index))), dots(e, *a))[1])
+    with LFP().context(net):
+        rewards.RateCoded()(net(x), torch.arange(4)).backward()
+    n_x, n_hidden = int(x.count_nonzero()), int(hidden.count_nonzero())
+    assert calls == [("rows", n_x), ("rows", n_hidden), ("dots", n_hidden), ("rows", n_hidden), ("rows", n_x)]
+
+
+def test_only_spikes_are_marked() -> None:
+    net, x = Sequential(nn.Linear(4, 3), LIF(), nn.Linear(3, 2)), torch.rand(2, 3, 4)
+    seen: list[bool] = []
+    net[2].register_forward_pre_hook(lambda m, a: seen.append(only_spikes(a[0])))
+    net(x)
+    with LFP().context(net):
+        net(x)
+    assert seen == [False, True]
+
+
+def test_saves_the_list_and_not_the_input() -> None:
+    """What is kept for the backward pass is 12 bytes an event (in double precision) and 8 a row."""
+    x, weight = spikes(1000, 200, activity=0.05), torch.rand(50, 200, dtype=torch.float64, requires_grad=True)
+    y = product(F.linear, x, weight, None)
+    kept = y.grad_fn.events  # type: ignore[union-attr]
+    size = kept.start.nbytes + kept.index.nbytes + kept.value.nbytes
+    assert size == 8 * 1001 + 12 * int(x.count_nonzero()) < x.nbytes / 8
+    assert y.grad_fn.saved_tensors == (weight,)  # type: ignore[union-attr]
+
+
+def test_the_message_is_differentiated_once() -> None:
+    assert issubclass(EventLinear, torch.autograd.Function)
+    assert issubclass(EventConv2d, torch.autograd.Function)
+    x, weight = spikes(100, 50, activity=0.1), torch.rand(20, 50, dtype=torch.float64, requires_grad=True)
+    with use("events"):
+        (g,) = torch.autograd.grad(product(F.linear, x, weight, None).square().sum(), weight, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        g.sum().backward()
