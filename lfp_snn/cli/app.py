@@ -21,6 +21,7 @@ from lfp_snn.cli.process import first_process
 from lfp_snn.cli.sweep import sweep
 from lfp_snn.cli.train import train
 from lfp_snn.errors import LfpError
+from lfp_snn.kernels.memory import keep_memory
 
 _HELP = """Train spiking networks on event data by Layer-wise Feedback Propagation.
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0: done; 2: something to be put right by the user, said on standard error; 130: interrupted.
     """
+    keep_memory()
     console = Console(stderr=True, highlight=False)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # how DDP starts is of no interest
     try:

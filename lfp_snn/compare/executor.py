@@ -21,6 +21,7 @@ from typing import Any, Protocol, Self
 import torch
 
 from lfp_snn.errors import LfpError, require
+from lfp_snn.kernels.memory import keep_memory
 
 Task = Callable[..., None]
 
@@ -135,6 +136,7 @@ class Processes:
 def _serve(sender: Connection, threads: int, function: Task, arguments: Iterable[Any]) -> None:
     """Be a worker."""
     Thread(target=_end_with_parent, daemon=True).start()
+    keep_memory()
     sender.send(attempt(threads, function, *arguments))
 
 

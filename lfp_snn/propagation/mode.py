@@ -28,9 +28,6 @@ PENDING = "_lfp_epsilon"
 """Marks a tensor that a linear operation made and whose epsilon rule is left to its consumer: activations and neurons
 have a stabiliser of their own, everything else applies :class:`Stabilise` first."""
 
-_KEEP_SILENCE = ("dropout", "dropout1d", "dropout2d", "max_pool1d", "max_pool2d", "max_pool3d")
-"""Structure that gives its message to one input, and makes a zero of spikes only where they are silent, or dropped."""
-
 
 def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
     for value in values:
@@ -142,17 +139,20 @@ class Pass(TorchFunctionMode):
 
     def _structure(self, func: Any, args: Any, kwargs: Any) -> Any:
         spikes, (args, kwargs) = args[0] if args else None, self._ready(args, kwargs)
-        y = (max_pool2d if func is F.max_pool2d else func)(*args, **kwargs)
-        # Silent where all that it sees is silent.
-        return mark(y, as_in=spikes) if isinstance(y, Tensor) and name_of(func) in _KEEP_SILENCE else y
+        y = func(*args, **kwargs)
+        # What dropout silences gives no message either.
+        return mark(y, as_in=spikes) if name_of(func) == "dropout" else y
 
     def _view(self, func: Any, args: Any, kwargs: Any) -> Any:
         x = args[0] if args else kwargs.get("input")
+        if func is F.max_pool2d:
+            func = max_pool2d
         epsilon = getattr(x, PENDING, None)
-        if epsilon is None:
+        if epsilon is None or kwargs.get("return_indices"):
             y = self._structure(func, args, kwargs)
-            return mark(y, as_in=x) if isinstance(y, Tensor) else y
-        return _pending(func(*args, **kwargs), epsilon)
+        else:
+            y = _pending(func(*args, **kwargs), epsilon)
+        return mark(y, as_in=x) if isinstance(y, Tensor) else y
 
     def _product(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = self._ready(args, kwargs)

@@ -66,11 +66,12 @@ def use(way: Way) -> Iterator[None]:
         _way.pop()
 
 
-def suits(*tensors: Tensor) -> bool:
+def suits(*tensors: Tensor, half: bool = False) -> bool:
     """Whether the compiled kernels can take these tensors: on the CPU, of one float type, neither traced nor mapped."""
+    types = (torch.float32, torch.float64, torch.bfloat16) if half else (torch.float32, torch.float64)
     return (
         not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()
-        and all(x.device.type == "cpu" for x in tensors)
-        and {x.dtype for x in tensors} in ({torch.float32}, {torch.float64})
+        and all(x.device.type == "cpu" and x.dtype == tensors[0].dtype for x in tensors)
+        and tensors[0].dtype in types
     )

@@ -19,10 +19,11 @@ class MaxPool2d(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: tuple[int, int]) -> Tensor:
         """Take the largest of each window."""
-        y, winner = pooling.forward(x.flatten(0, -3), window)
+        wide = torch.float32 if x.dtype == torch.bfloat16 else x.dtype  # which the compiled kernel can read
+        y, winner = pooling.forward(x.flatten(0, -3).to(wide), window)
         ctx.save_for_backward(winner)
-        ctx.shape, ctx.window = x.shape, window
-        return y.reshape(*x.shape[:-2], *y.shape[1:])
+        ctx.shape, ctx.window, ctx.wide = x.shape, window, wide
+        return y.reshape(*x.shape[:-2], *y.shape[1:]).to(x.dtype)
 
     @staticmethod
     @once_differentiable
@@ -30,7 +31,8 @@ class MaxPool2d(torch.autograd.Function):
         """Send the message to the elements that won."""
         (winner,) = ctx.saved_tensors
         size = (ctx.shape[-2], ctx.shape[-1])
-        return pooling.backward(message.flatten(0, -3), winner, size, ctx.window).reshape(ctx.shape), None
+        g = pooling.backward(message.flatten(0, -3).to(ctx.wide), winner, size, ctx.window)
+        return g.reshape(ctx.shape).to(message.dtype), None
 
 
 def max_pool2d(
@@ -53,7 +55,7 @@ def max_pool2d(
     step = window if stride is None or stride == [] else (stride, stride) if isinstance(stride, int) else tuple(stride)
     plain = window == step and padding in (0, (0, 0)) and dilation in (1, (1, 1)) and not (ceil_mode or return_indices)
     whole = input.dim() in (3, 4) and all(n >= k for n, k in zip(input.shape[-2:], window, strict=True))
-    if not (plain and whole and input.numel() > 0 and suits(input)):
+    if not (plain and whole and input.numel() > 0 and suits(input, half=True)):
         torch_pool: Any = F.max_pool2d
         return torch_pool(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
     return MaxPool2d.apply(input, window)
