@@ -14,10 +14,10 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from lfp_snn.kernels import cpu, reference
+from lfp_snn.kernels import cpu, cpu_recurrent, reference
 from lfp_snn.kernels.dynamics import Dynamics, Parameters, Reset, Start
 
-__all__ = ["Dynamics", "Parameters", "Reset", "Start", "cpu", "reference", "select", "use"]
+__all__ = ["Dynamics", "Parameters", "Reset", "Start", "cpu", "cpu_recurrent", "reference", "select", "use"]
 
 _forced: list[ModuleType] = []
 

@@ -1,8 +1,8 @@
 """The scan of a spiking layer with explicit recurrent weights, and with a synaptic current where there is one.
 
-The current of a step depends on the spikes of the step before, ``x[t] + V s[t-1]``, so steps run one after the other;
-the neuron itself still runs in the fused kernels, one step a call. The message travels backwards through the recurrent
-weights as through any other: ``g_s[t-1] += V^T g_x[t]``.
+The current of a step depends on the spikes of the step before, ``x[t] + V s[t-1]``, so steps run one after the other:
+in one compiled loop on the CPU, else (and for a surrogate gradient's way back, which is dense) a call for each step.
+The message travels backwards through the recurrent weights as through any other: ``g_s[t-1] += V^T g_x[t]``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lfp_snn.kernels import Dynamics, Parameters, Start, select
+from lfp_snn.kernels import Dynamics, Parameters, Start, cpu, cpu_recurrent, select
 from lfp_snn.neurons.scan import Backward, adaptation, fit, flat, needed, parameter_messages
+from lfp_snn.synapses import outer, way
+
+MOST_NEURONS = 512
+"""Size of a layer above which steps run one by one, as dense products of the whole batch."""
 
 
 class RecurrentScan(torch.autograd.Function):
@@ -42,24 +46,16 @@ class RecurrentScan(torch.autograd.Function):
         """Run all steps."""
         features = x.shape[2:]
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
-        kernels, state = select(x), start
-        spikes, membrane = x.new_empty(steps, *x.shape[1:]), x.new_empty(steps, *x.shape[1:])
-        currents = None if alpha is None else torch.empty_like(spikes)
-        i_t = i
-        for t in range(steps):
-            current = torch.addmm(x[t if len(x) > 1 else 0], state.s, V.t())
-            if alpha is not None and i_t is not None and currents is not None:
-                i_t = current = torch.addcmul(current, alpha, i_t, out=currents[t])
-            s, v, a = kernels.forward(current[None], p, state, 1, dynamics, True)
-            spikes[t], membrane[t] = s[0], v[0]
-            state = Start(v[0], s[0], a)
+        run = cpu_recurrent.forward if _fused(x) else _forward
+        spikes, membrane, currents, a = run(x, V, alpha, i, p, start, steps, dynamics)
         if any(ctx.needs_input_grad):
             ctx.dynamics, ctx.backward_, ctx.constant = dynamics, backward, len(x) < steps
             kept = currents if ctx.needs_input_grad[2] else None
             ctx.save_for_backward(membrane, spikes, kept, V, alpha, beta, theta, kappa, rho, i, *start)
-        ctx.mark_non_differentiable(*(q for q in (state.v, state.a, i_t) if q is not None))
+        last = membrane[-1], a, None if currents is None else currents[-1]
+        ctx.mark_non_differentiable(*(q for q in last if q is not None))
         ctx.set_materialize_grads(False)
-        return spikes, state.v, state.a, i_t
+        return spikes, *last
 
     @staticmethod
     def backward(ctx: Any, message: Tensor | None, *_: Any) -> Any:
@@ -70,21 +66,13 @@ class RecurrentScan(torch.autograd.Function):
         start, how, features = Start(*state), ctx.backward_, v.shape[2:]
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
         a = adaptation(s, p, start)
-        answers, densities = torch.empty_like(v), torch.empty_like(message)
-        own = answers if alpha is None else torch.empty_like(v)  # the message of the membrane's current
-        g_x, carry = None, (torch.zeros_like(v[0]), None if a is None else torch.zeros_like(v[0]))
-        for t in range(len(v) - 1, -1, -1):
-            g_s = densities[t] = message[t]
-            if g_x is not None:
-                back = g_x @ V
-                g_s = densities[t] = message[t] + (back * s[t] if how.readout else back)
-            before = start if t == 0 else Start(v[t - 1], s[t - 1])
-            before = Start(before.v, before.s, None if a is None else a[t])
-            n, carry = how.scan(g_s[None], v[t : t + 1], p, before, carry, ctx.dynamics, False)
-            own[t] = n[0]
-            if alpha is not None:
-                answers[t] = n[0] if g_x is None else torch.addcmul(n[0], alpha, g_x)
-            g_x = answers[t]
+        if how.sharing is not None and _fused(v):
+            rule = how.sharing
+            sharing = rule.denominator, rule.epsilon, how.readout
+            back = cpu_recurrent.backward_lfp(message, V, alpha, s, v, a, p, start, ctx.dynamics, *sharing)
+        else:
+            back = _backward(message, V, alpha, s, v, a, p, start, ctx.dynamics, how)
+        own, answers, densities = back
         learnt: dict[str, Tensor] = {}
         if any(ctx.needs_input_grad[3:7]):
             learnt = parameter_messages(own, v, s, p, start, ctx.dynamics, how.sharing is not None)
@@ -92,8 +80,68 @@ class RecurrentScan(torch.autograd.Function):
         if currents is not None:
             before_i = torch.cat([i[None], currents[:-1]])
             g_alpha = fit((before_i * answers).sum((0, 1)), alpha, features)
-        g_V = torch.einsum("tbi,tbj->ij", answers[1:], s[:-1]).addmm_(answers[0].t(), start.s)
+        g_V = outer(s[:-1].flatten(0, 1), answers[1:].flatten(0, 1)).addmm(answers[0].t(), start.s)
         out = answers.sum(0, keepdim=True) if ctx.constant else answers
         how.after(densities, out, s, v.shape)
         parameters = needed(learnt, (beta, theta, kappa, rho), ctx.needs_input_grad[3:7], features)
         return out, g_V, g_alpha, *parameters, None, None, None, None, None
+
+
+def _fused(x: Tensor) -> bool:
+    """Whether all steps run in one compiled loop: not where the weights are too many for a core's cache."""
+    return select(x) is cpu and way() != "dense" and (x.shape[-1] <= MOST_NEURONS or way() == "events")
+
+
+def _forward(
+    x: Tensor,
+    V: Tensor,
+    alpha: Tensor | None,
+    i: Tensor | None,
+    p: Parameters,
+    start: Start,
+    steps: int,
+    form: Dynamics,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Run step by step; see :func:`lfp_snn.kernels.cpu_recurrent.forward`."""
+    kernels, state, i_t = select(x), start, i
+    spikes, v = x.new_empty(steps, *x.shape[1:]), x.new_empty(steps, *x.shape[1:])
+    currents = None if alpha is None else torch.empty_like(spikes)
+    for t in range(steps):
+        current = torch.addmm(x[t if len(x) > 1 else 0], state.s, V.t())
+        if alpha is not None and i_t is not None and currents is not None:
+            i_t = current = torch.addcmul(current, alpha, i_t, out=currents[t])
+        s, v_t, a = kernels.forward(current[None], p, state, 1, form, True)
+        spikes[t], v[t] = s[0], v_t[0]
+        state = Start(v_t[0], s[0], a)
+    return spikes, v, currents, state.a
+
+
+def _backward(
+    message: Tensor,
+    V: Tensor,
+    alpha: Tensor | None,
+    spikes: Tensor,
+    v: Tensor,
+    a: Tensor | None,
+    p: Parameters,
+    start: Start,
+    form: Dynamics,
+    how: Backward,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Answer step by step; see :func:`lfp_snn.kernels.cpu_recurrent.backward_lfp`."""
+    answers, densities = torch.empty_like(v), torch.empty_like(message)
+    own = answers if alpha is None else torch.empty_like(v)  # the message of the membrane's current
+    g_x, carry = None, (torch.zeros_like(v[0]), None if a is None else torch.zeros_like(v[0]))
+    for t in range(len(v) - 1, -1, -1):
+        g_s = densities[t] = message[t]
+        if g_x is not None:
+            back = g_x @ V
+            g_s = densities[t] = message[t] + (back * spikes[t] if how.readout else back)
+        before = start if t == 0 else Start(v[t - 1], spikes[t - 1])
+        before = Start(before.v, before.s, None if a is None else a[t])
+        n, carry = how.scan(g_s[None], v[t : t + 1], p, before, carry, form, False)
+        own[t] = n[0]
+        if alpha is not None:
+            answers[t] = n[0] if g_x is None else torch.addcmul(n[0], alpha, g_x)
+        g_x = answers[t]
+    return own, answers, densities

@@ -133,6 +133,18 @@ def product(function: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Te
     return function(x, weight, bias, *rest)
 
 
+def outer(x: Tensor, message: Tensor) -> Tensor:
+    """Return ``message.T @ x``, the message ``[outputs, inputs]`` of the weights between ``x`` and ``message``.
+
+    Examples
+    --------
+    >>> outer(torch.eye(2, 3), torch.tensor([[1.0], [2.0]])).tolist()
+    [[1.0, 2.0, 0.0]]
+    """
+    found = listed(x, message.shape[1], LINEAR_LIMIT) if suits(x, message) and len(x) else None
+    return message.t() @ x if found is None else events.weighted_rows(found.transposed(), message).t()
+
+
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
     if x.dim() < 2 or weight.dim() != 2 or x.shape[-1] != weight.shape[1] or x.numel() == 0:
         return None
