@@ -19,16 +19,33 @@ from lfp_snn.errors import suggest
 
 Way = Literal["auto", "dense", "events"]
 
-LINEAR_LIMIT = 0.2
-"""Share of inputs that are not zero above which a linear layer is faster as a dense product."""
-CONVOLUTION_LIMIT = 0.15
-"""The same for a convolution."""
-LEAST_OUTPUTS = 16
-"""Outputs of a layer (channels of a convolution) below which an event has too little work to be worth it."""
 LEAST_ROWS = 64
 """Samples times steps below which turning the weights around costs more than is saved."""
 
 _way: list[Way] = ["auto"]
+
+
+def linear_limit(outputs: int) -> float:
+    """Return the share of inputs that are not zero above which a linear layer is faster as a dense product.
+
+    Examples
+    --------
+    >>> round(linear_limit(1000), 2), round(linear_limit(64), 2)
+    (0.21, 0.11)
+    """
+    return 0.22 * outputs / (outputs + 64)
+
+
+def convolution_limit(outputs: int, columns: int) -> float:
+    """Return the same for a convolution with a kernel of so many columns.
+
+    Examples
+    --------
+    >>> round(convolution_limit(64, 5), 2), round(convolution_limit(64, 3), 2)
+    (0.22, 0.17)
+    """
+    row = outputs * columns  # the weights that an event adds at a time
+    return 0.35 * row / (row + 200)
 
 
 def way() -> Way:

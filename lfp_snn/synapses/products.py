@@ -19,7 +19,7 @@ from torch.nn.grad import conv2d_input
 
 from lfp_snn.kernels import event_conv, events
 from lfp_snn.kernels.events import Events
-from lfp_snn.synapses.choice import CONVOLUTION_LIMIT, LEAST_OUTPUTS, LEAST_ROWS, LINEAR_LIMIT, suits, way
+from lfp_snn.synapses.choice import LEAST_ROWS, convolution_limit, linear_limit, suits, way
 
 _SPIKES = "_lfp_spikes"
 
@@ -31,10 +31,10 @@ def mark(spikes: Tensor, as_in: Tensor | None = None) -> Tensor:
     return spikes
 
 
-def listed(rows: Tensor, outputs: int, limit: float) -> Events | None:
-    """Return the events of ``rows`` ``[rows, columns]`` if the product with ``outputs`` outputs should use them."""
+def listed(rows: Tensor, limit: float) -> Events | None:
+    """Return the events of ``rows`` ``[rows, columns]``, or ``None`` where the product should be dense."""
     how = way()
-    if how == "dense" or (how == "auto" and (outputs < LEAST_OUTPUTS or len(rows) < LEAST_ROWS)):
+    if how == "dense" or (how == "auto" and len(rows) < LEAST_ROWS):
         return None
     counts = events.count(rows)
     if how == "auto" and int(counts.sum()) > limit * rows.numel():
@@ -141,14 +141,14 @@ def outer(x: Tensor, message: Tensor) -> Tensor:
     >>> outer(torch.eye(2, 3), torch.tensor([[1.0], [2.0]])).tolist()
     [[1.0, 2.0, 0.0]]
     """
-    found = listed(x, message.shape[1], LINEAR_LIMIT) if suits(x, message) and len(x) else None
+    found = listed(x, linear_limit(message.shape[1])) if suits(x, message) and len(x) else None
     return message.t() @ x if found is None else events.weighted_rows(found.transposed(), message).t()
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
     if x.dim() < 2 or weight.dim() != 2 or x.shape[-1] != weight.shape[1] or x.numel() == 0:
         return None
-    found = listed(x.detach().reshape(-1, x.shape[-1]), len(weight), LINEAR_LIMIT)
+    found = listed(x.detach().reshape(-1, x.shape[-1]), linear_limit(len(weight)))
     if found is None:
         return None
     return EventLinear.apply(x, weight, bias, found, only_spikes(x))  # type: ignore[no-any-return]
@@ -174,7 +174,7 @@ def _conv2d(
     sizes = event_conv.geometry(_pair(x.shape[2:]), _pair(weight.shape[2:]), _pair(padding))
     if min(sizes.output) < 1:
         return None
-    found = listed(x.detach().reshape(len(x), -1), len(weight), CONVOLUTION_LIMIT)
+    found = listed(x.detach().reshape(len(x), -1), convolution_limit(len(weight), weight.shape[3]))
     if found is None:
         return None
     return EventConv2d.apply(x, weight, bias, found, sizes, only_spikes(x))  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ from lfp_snn import LFP, LIF, Sequential, rewards
 from lfp_snn.kernels import events
 from lfp_snn.models import lif_cnn, lif_mlp
 from lfp_snn.synapses import mark, product, use
-from lfp_snn.synapses.choice import CONVOLUTION_LIMIT, LEAST_OUTPUTS, LEAST_ROWS, LINEAR_LIMIT
+from lfp_snn.synapses.choice import LEAST_ROWS, convolution_limit, linear_limit
 from lfp_snn.synapses.products import EventConv2d, EventLinear, only_spikes
 
 few = settings(max_examples=40)
@@ -106,17 +106,15 @@ def chosen(x: Tensor, weight: Tensor, f) -> bool:
 
 
 def test_the_way_is_chosen_by_activity_and_size() -> None:
-    many, wide = LEAST_ROWS, LEAST_OUTPUTS
-    for activity, expected in ((LINEAR_LIMIT / 2, True), (LINEAR_LIMIT * 2, False)):
-        assert (
-            chosen(spikes(many, 500, activity=activity), torch.rand(wide, 500, dtype=torch.float64), F.linear)
-            is expected
-        )
-    for activity, expected in ((CONVOLUTION_LIMIT / 2, True), (CONVOLUTION_LIMIT * 2, False)):
-        x, weight = spikes(many, 2, 16, 16, activity=activity), torch.rand(wide, 2, 3, 3, dtype=torch.float64)
-        assert chosen(x, weight, F.conv2d) is expected
+    many, wide = LEAST_ROWS, 40
+    for factor, expected in ((0.5, True), (2, False)):
+        x = spikes(many, 500, activity=factor * linear_limit(wide))
+        assert chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear) is expected
+        x = spikes(many, 2, 16, 16, activity=factor * convolution_limit(wide, 3))
+        assert chosen(x, torch.rand(wide, 2, 3, 3, dtype=torch.float64), F.conv2d) is expected
     x = spikes(many, 500, activity=0.05)
-    assert not chosen(x, torch.rand(wide - 1, 500, dtype=torch.float64), F.linear)
+    assert chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear)
+    assert not chosen(x, torch.rand(10, 500, dtype=torch.float64), F.linear)
     assert not chosen(x[1:], torch.rand(wide, 500, dtype=torch.float64), F.linear)
     with use("dense"):
         assert not chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear)
@@ -173,9 +171,9 @@ def test_reward_below_is_worked_out_at_spikes_only(monkeypatch: pytest.MonkeyPat
     """The guard of the speed, in counts and not in seconds: LFP's three products touch no silent input."""
     torch.manual_seed(0)
     net = Sequential(nn.Linear(100, 50), LIF(), nn.Flatten(), nn.Dropout(0.0), nn.Linear(50, 20), LIF()).double()
-    x = spikes(30, 4, 100, activity=0.1)
+    x = spikes(30, 4, 100, activity=0.08)
     hidden = net[:2](x)
-    assert 0 < hidden.mean() < LINEAR_LIMIT
+    assert 0 < hidden.mean() < linear_limit(20)
     calls: list[tuple[str, int]] = []
     rows, dots = events.weighted_rows, events.dots
     monkeypatch.setattr(events, "weighted_rows", lambda e, *a: (calls.append(("rows", len(e.index))), rows(e, *a))[1])
