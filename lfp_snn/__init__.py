@@ -1,6 +1,6 @@
 """lfp_snn: spiking neural networks trained by Layer-wise Feedback Propagation."""
 
-from lfp_snn import rewards
+from lfp_snn import rewards, synapses
 from lfp_snn.activations import Sign, Step
 from lfp_snn.containers import Residual, Sequential, fold
 from lfp_snn.kernels.memory import keep_memory
@@ -27,4 +27,5 @@ __all__ = [
     "register_function",
     "register_module",
     "rewards",
+    "synapses",
 ]

@@ -19,8 +19,8 @@ from lfp_snn.errors import suggest
 
 Way = Literal["auto", "dense", "events"]
 
-LEAST_ROWS = 64
-"""Samples times steps below which turning the weights around costs more than is saved."""
+LEAST_WORK = 2**20
+"""Multiplications of a dense product below which it is done before the events are counted."""
 
 _way: list[Way] = ["auto"]
 

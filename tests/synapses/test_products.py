@@ -13,8 +13,8 @@ from lfp_snn import LFP, LIF, Sequential, rewards
 from lfp_snn.kernels import events
 from lfp_snn.models import lif_cnn, lif_mlp
 from lfp_snn.synapses import mark, product, use
-from lfp_snn.synapses.choice import LEAST_ROWS, convolution_limit, linear_limit
-from lfp_snn.synapses.products import EventConv2d, EventLinear, only_spikes
+from lfp_snn.synapses.choice import LEAST_WORK, convolution_limit, linear_limit
+from lfp_snn.synapses.products import EventConv2d, EventLinear, only_spikes, turned
 
 few = settings(max_examples=40)
 seeds = st.integers(0, 2**16)
@@ -106,7 +106,8 @@ def chosen(x: Tensor, weight: Tensor, f) -> bool:
 
 
 def test_the_way_is_chosen_by_activity_and_size() -> None:
-    many, wide = LEAST_ROWS, 40
+    wide = 40
+    many = LEAST_WORK // (500 * wide) + 1
     for factor, expected in ((0.5, True), (2, False)):
         x = spikes(many, 500, activity=factor * linear_limit(wide))
         assert chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear) is expected
@@ -115,7 +116,7 @@ def test_the_way_is_chosen_by_activity_and_size() -> None:
     x = spikes(many, 500, activity=0.05)
     assert chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear)
     assert not chosen(x, torch.rand(10, 500, dtype=torch.float64), F.linear)
-    assert not chosen(x[1:], torch.rand(wide, 500, dtype=torch.float64), F.linear)
+    assert not chosen(x[: many - 1], torch.rand(wide, 500, dtype=torch.float64), F.linear)
     with use("dense"):
         assert not chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear)
     with pytest.raises(ValueError, match=r"way of synapses 'event'.*'events'"), use("event"):  # type: ignore[arg-type]
@@ -170,10 +171,10 @@ def test_a_network_learns_the_same_both_ways(network: str, lfp: bool) -> None:
 def test_reward_below_is_worked_out_at_spikes_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The guard of the speed, in counts and not in seconds: LFP's three products touch no silent input."""
     torch.manual_seed(0)
-    net = Sequential(nn.Linear(100, 50), LIF(), nn.Flatten(), nn.Dropout(0.0), nn.Linear(50, 20), LIF()).double()
-    x = spikes(30, 4, 100, activity=0.08)
+    net = Sequential(nn.Linear(100, 100), LIF(), nn.Flatten(), nn.Dropout(0.0), nn.Linear(100, 60), LIF()).double()
+    x = spikes(60, 4, 100, activity=0.08)
     hidden = net[:2](x)
-    assert 0 < hidden.mean() < linear_limit(20)
+    assert 0 < hidden.mean() < linear_limit(60)
     calls: list[tuple[str, int]] = []
     rows, dots = events.weighted_rows, events.dots
     monkeypatch.setattr(events, "weighted_rows", lambda e, *a: (calls.append(("rows", len(e.index))), rows(e, *a))[1])
@@ -202,6 +203,23 @@ def test_saves_the_list_and_not_the_input() -> None:
     size = kept.start.nbytes + kept.index.nbytes + kept.value.nbytes
     assert size == 8 * 1001 + 12 * int(x.count_nonzero()) < x.nbytes / 8
     assert y.grad_fn.saved_tensors == (weight,)  # type: ignore[union-attr]
+
+
+def test_turned_weights_are_kept_until_they_change() -> None:
+    weight = nn.Parameter(torch.rand(3, 2))
+    first = turned(weight)
+    assert torch.equal(first, weight.t())
+    assert turned(weight) is first
+    with torch.no_grad():
+        weight.mul_(2)
+    assert torch.equal(turned(weight), weight.t())
+    weight.data = torch.rand(3, 2)
+    assert torch.equal(turned(weight), weight.t())
+    with torch.inference_mode():
+        fresh = torch.rand(3, 2)
+        turned(fresh)
+        fresh.mul_(2)
+        assert torch.equal(turned(fresh), fresh.t())
 
 
 def test_the_message_is_differentiated_once() -> None:
