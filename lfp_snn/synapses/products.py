@@ -57,7 +57,7 @@ _turned_weights: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 def turned(weight: Tensor) -> Tensor:
     """Return the weights ``[inputs, outputs]``; they are kept until they change, for networks that run step by step."""
     version = None if weight.is_inference() else (weight._version, weight.data_ptr())
-    kept = _turned_weights.get(weight)
+    kept = _turned_weights.get(weight)  # type: ignore[no-untyped-call]
     if kept is None or version is None or kept[0] != version:
         kept = _turned_weights[weight] = (version, weight.detach().t().contiguous())
     return kept[1]  # type: ignore[no-any-return]
