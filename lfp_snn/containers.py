@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from lfp_snn.checkpointing import in_pieces
 from lfp_snn.errors import ShapeError
 from lfp_snn.neurons import TimeModule
 from lfp_snn.synapses import event_driven
@@ -74,10 +75,21 @@ class Sequential(nn.Sequential):
     >>> state = None
     >>> for x in torch.zeros(7, 1, 3, 2, 14, 14):                # step by step, the same numbers
     ...     y, state = net.run(x, state)
+
+    Attributes
+    ----------
+    checkpoint_steps : int
+        For long inputs: so many time steps are kept at a time, and the others computed again in the backward pass
+        (:mod:`lfp_snn.checkpointing`). 0, the default: all are kept.
     """
+
+    checkpoint_steps: int = 0
 
     def forward(self, x: Tensor, *, steps: int | None = None) -> Tensor:
         """Run from rest over ``x`` ``[T, B, ...]``, or over a static ``x`` ``[B, ...]`` for ``steps`` steps."""
+        length = x.shape[0] if steps is None else steps
+        if 0 < self.checkpoint_steps < length and torch.is_grad_enabled():
+            return in_pieces(self, x, steps, self.checkpoint_steps)
         return self.run(x, None, steps=steps)[0]
 
     def run(self, x: Tensor, state: State = None, *, steps: int | None = None) -> tuple[Tensor, State]:

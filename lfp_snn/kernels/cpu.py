@@ -285,8 +285,9 @@ def filter_forward(x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tenso
     return y
 
 
-def filter_backward(g: Tensor, decay: Tensor, static: bool) -> Tensor:
+def filter_backward(g: Tensor, decay: Tensor, static: bool, carry: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Transpose of the leaky integration (see :func:`lfp_snn.kernels.reference.filter_backward`)."""
     g_x = torch.zeros_like(g[:1]) if static else torch.empty_like(g)
-    over_batch(_filter_transpose_kernel, g.shape[1], g.numel(), *_arrays(g, decay, torch.zeros_like(g[0]), g_x))
-    return g_x
+    first = torch.zeros_like(g[0]) if carry is None else carry.clone()
+    over_batch(_filter_transpose_kernel, g.shape[1], g.numel(), *_arrays(g, decay, first, g_x))
+    return g_x, first

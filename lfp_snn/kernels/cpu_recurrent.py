@@ -79,8 +79,7 @@ def _lfp_kernel(dynamics: Dynamics, scalar: bool, synaptic: bool, readout: bool,
         for b in range(first, last):
             for t in range(len(v) - 1, -1, -1):
                 m, g = message[t : t + 1, b : b + 1], own[t : t + 1, b : b + 1]
-                if t + 1 < len(v):
-                    _add_dots(s[t, b], weight, answer[t + 1, b], m[0, 0])
+                _add_dots(s[t, b], weight, answer[t + 1, b], m[0, 0])
                 v_prev, s_prev = (v0, s0) if t == 0 else (v[t - 1], s[t - 1])
                 a_prev, now, here = a[t if adaptive else 0, b : b + 1], v[t : t + 1, b : b + 1], slice(b, b + 1)
                 step(
@@ -89,9 +88,7 @@ def _lfp_kernel(dynamics: Dynamics, scalar: bool, synaptic: bool, readout: bool,
                 )  # fmt: skip
                 if synaptic:
                     for n in range(g.shape[2]):
-                        answer[t, b, n] = g[0, 0, n]
-                        if t + 1 < len(v):
-                            answer[t, b, n] += alpha[n if len(alpha) > 1 else 0] * answer[t + 1, b, n]
+                        answer[t, b, n] = g[0, 0, n] + alpha[n if len(alpha) > 1 else 0] * answer[t + 1, b, n]
 
     return kernel
 
@@ -132,20 +129,23 @@ def backward_lfp(
     a: Tensor | None,
     p: Parameters,
     start: Start,
+    carry: tuple[Tensor, Tensor | None, Tensor],
     form: Dynamics,
     denominator: Callable[..., Any],
     epsilon: float,
     readout: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor | None, Tensor]]:
     """Return the densities of the membrane's current and of the input, and the reward of the spikes, ``[T, B, N]``.
 
-    ``a`` is the adaptation that each step's threshold used, ``[T, B, N]``.
+    ``a`` is the adaptation that each step's threshold used, ``[T, B, N]``. ``carry`` is what comes from the step after
+    the last through membrane, adaptation and input; that of the first step is the last value.
     """
     _, batch, features = v.shape
     densities = message.clone(memory_format=torch.contiguous_format)
-    own = torch.empty_like(v)
-    answer = own if alpha is None else torch.empty_like(v)
-    q, g_a = torch.zeros_like(v[0]), v.new_zeros(batch, 0 if a is None else features)
+    own = v.new_empty(len(v) + 1, batch, features)
+    answer = own if alpha is None else torch.empty_like(own)
+    answer[-1] = carry[2]
+    q, g_a = carry[0].clone(), v.new_zeros(batch, 0) if carry[1] is None else carry[1].clone()
     before = v.new_empty(1, batch, 0) if a is None else a
     scalar, parameters = cpu._parameters(p, features)
     kernel = _lfp_kernel(form, scalar, alpha is not None, readout, denominator)
@@ -153,4 +153,5 @@ def backward_lfp(
     outputs = [q.numpy(), g_a.numpy(), own.numpy(), answer.numpy()]
     stabiliser = parameters[0].dtype.type(epsilon)
     over_batch(kernel, batch, v.numel(), densities.numpy(), *arrays[0], *parameters, *arrays[1], *outputs, stabiliser)
-    return own, answer, densities
+    first = q, None if carry[1] is None else g_a, answer[0]
+    return own[:-1], answer[:-1], densities, first

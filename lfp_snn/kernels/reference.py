@@ -179,12 +179,15 @@ def filter_forward(x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tenso
     return torch.stack(out)
 
 
-def filter_backward(g: Tensor, decay: Tensor, static: bool) -> Tensor:
-    """Transpose :func:`filter_forward`: ``g_x[t] = g[t] + decay*g_x[t+1]``, summed over time if ``static``."""
-    g_x, out = torch.zeros_like(g[0]), []
+def filter_backward(g: Tensor, decay: Tensor, static: bool, carry: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Transpose :func:`filter_forward`: ``g_x[t] = g[t] + decay*g_x[t+1]``, summed over time if ``static``.
+
+    ``carry`` is ``g_x`` of the step after the last; that of the first step is the second value.
+    """
+    g_x, out = torch.zeros_like(g[0]) if carry is None else carry, []
     for t in range(len(g) - 1, -1, -1):
         g_x = g[t] + decay * g_x
         out.append(g_x)
     out.reverse()
     stacked = torch.stack(out)
-    return stacked.sum(0, keepdim=True) if static else stacked
+    return stacked.sum(0, keepdim=True) if static else stacked, g_x

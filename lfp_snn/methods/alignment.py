@@ -36,6 +36,8 @@ class FeedbackAlignment(SurrogateGradient):
     torch.Size([8, 4])
     """
 
+    pieces = False
+
     def __init__(
         self,
         surrogate: str = "atan",

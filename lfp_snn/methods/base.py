@@ -101,10 +101,13 @@ class Method:
     own_loop : bool
         Whether the learner runs the network in its own way, not as one forward pass. Wrappers of the forward pass (DDP,
         mixed precision) do not go with that.
+    pieces : bool
+        Whether time may be taken in pieces (:mod:`lfp_snn.checkpointing`).
     """
 
     takes_reward = False
     own_loop = False
+    pieces = False
 
     def attach(self, network: nn.Module) -> Learner:
         """Go to work on a network."""

@@ -95,6 +95,8 @@ class DirectFeedback(SurrogateGradient):
     True
     """
 
+    pieces = False
+
     def __init__(
         self,
         surrogate: str = "atan",

@@ -30,6 +30,7 @@ class Feedback(Method):
     """
 
     takes_reward = True
+    pieces = True
 
     def __init__(self, lfp: LFP | None = None) -> None:
         self.lfp = lfp if lfp is not None else LFP(keep_feedback=False)

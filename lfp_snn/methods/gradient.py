@@ -57,6 +57,8 @@ class SurrogateGradient(Method):
     True
     """
 
+    pieces = True
+
     def __init__(
         self,
         surrogate: str = "atan",

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from lfp_snn.neurons.later import Later
 from lfp_snn.neurons.surrogate import Surrogate
 from lfp_snn.rules.sharing import Sharing
 
@@ -46,6 +47,8 @@ class Ambient:
         Homeostasis of hidden neurons.
     record : bool
         Whether neurons keep the reward of each of their spikes in ``neuron.relevance``.
+    later : Later or None
+        Where messages are handed over, if this is a piece of a longer time.
     """
 
     sharing: Sharing | None = None
@@ -53,6 +56,7 @@ class Ambient:
     scale: Callable[[Tensor], Tensor] = _same
     rate_term: RateTerm | None = None
     record: bool = False
+    later: Later | None = None
 
 
 _ambient: ContextVar[Ambient] = ContextVar("lfp_snn_ambient", default=Ambient())

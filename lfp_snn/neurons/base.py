@@ -176,7 +176,8 @@ class SpikingNeuron(TimeModule):
         """Run all steps and return the spikes with what is left of the state."""
         around = ambient()
         surrogate = around.surrogate or self.surrogate
-        backward = Backward(around.sharing, surrogate, around.rate_term, self._keep if around.record else None)
+        keep = self._keep if around.record else None
+        backward = Backward(around.sharing, surrogate, around.rate_term, keep, later=around.later)
         dynamics = Dynamics(self.reset, self.reset_delay, kappa is not None)
         shape = x.shape[1:]
         start = Start(*(None if q is None else q.flatten(1) for q in start))  # type: ignore[arg-type]

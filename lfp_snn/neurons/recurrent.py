@@ -48,6 +48,7 @@ class RecurrentScan(torch.autograd.Function):
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
         run = cpu_recurrent.forward if _fused(x) else _forward
         spikes, membrane, currents, a = run(x, V, alpha, i, p, start, steps, dynamics)
+        backward.begin(spikes)
         if any(ctx.needs_input_grad):
             ctx.dynamics, ctx.backward_, ctx.constant = dynamics, backward, len(x) < steps
             kept = currents if ctx.needs_input_grad[2] else None
@@ -66,16 +67,19 @@ class RecurrentScan(torch.autograd.Function):
         start, how, features = Start(*state), ctx.backward_, v.shape[2:]
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
         a = adaptation(s, p, start)
+        none = torch.zeros_like(v[0]), None if a is None else torch.zeros_like(v[0]), torch.zeros_like(v[0])
+        carry, after = how.taken() or (none, None)
+        given = message, V, alpha, s, v, a, p, start, carry, ctx.dynamics
         if how.sharing is not None and _fused(v):
             rule = how.sharing
-            sharing = rule.denominator, rule.epsilon, how.readout
-            back = cpu_recurrent.backward_lfp(message, V, alpha, s, v, a, p, start, ctx.dynamics, *sharing)
+            back = cpu_recurrent.backward_lfp(*given, rule.denominator, rule.epsilon, how.readout)
         else:
-            back = _backward(message, V, alpha, s, v, a, p, start, ctx.dynamics, how)
-        own, answers, densities = back
+            back = _backward(*given, how)
+        own, answers, densities, carry = back
         learnt: dict[str, Tensor] = {}
         if any(ctx.needs_input_grad[3:7]):
-            learnt = parameter_messages(own, v, s, p, start, ctx.dynamics, how.sharing is not None)
+            learnt, after = parameter_messages(own, v, s, p, start, ctx.dynamics, how.sharing is not None, after)
+        how.left((carry, after))
         g_alpha = None
         if currents is not None:
             before_i = torch.cat([i[None], currents[:-1]])
@@ -125,23 +129,22 @@ def _backward(
     a: Tensor | None,
     p: Parameters,
     start: Start,
+    carry: tuple[Tensor, Tensor | None, Tensor],
     form: Dynamics,
     how: Backward,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor | None, Tensor]]:
     """Answer step by step; see :func:`lfp_snn.kernels.cpu_recurrent.backward_lfp`."""
     answers, densities = torch.empty_like(v), torch.empty_like(message)
     own = answers if alpha is None else torch.empty_like(v)  # the message of the membrane's current
-    g_x, carry = None, (torch.zeros_like(v[0]), None if a is None else torch.zeros_like(v[0]))
+    membrane, adapting, g_x = carry
     for t in range(len(v) - 1, -1, -1):
-        g_s = densities[t] = message[t]
-        if g_x is not None:
-            back = g_x @ V
-            g_s = densities[t] = message[t] + (back * spikes[t] if how.readout else back)
+        back = g_x @ V
+        g_s = densities[t] = message[t] + (back * spikes[t] if how.readout else back)
         before = start if t == 0 else Start(v[t - 1], spikes[t - 1])
         before = Start(before.v, before.s, None if a is None else a[t])
-        n, carry = how.scan(g_s[None], v[t : t + 1], p, before, carry, form, False)
+        n, (membrane, adapting) = how.scan(g_s[None], v[t : t + 1], p, before, (membrane, adapting), form, False)
         own[t] = n[0]
         if alpha is not None:
-            answers[t] = n[0] if g_x is None else torch.addcmul(n[0], alpha, g_x)
+            answers[t] = torch.addcmul(n[0], alpha, g_x)
         g_x = answers[t]
-    return own, answers, densities
+    return own, answers, densities, (membrane, adapting, g_x)

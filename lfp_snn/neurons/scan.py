@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lfp_snn.kernels import Dynamics, Parameters, Start, select
 from lfp_snn.neurons.ambient import RateTerm
+from lfp_snn.neurons.later import Later
 from lfp_snn.neurons.surrogate import Surrogate
 from lfp_snn.rules.sharing import Sharing
 
@@ -34,6 +35,24 @@ class Backward:
     rate_term: RateTerm | None = None
     record: Callable[[Tensor], None] | None = None
     readout: bool = False
+    later: Later | None = None
+    ticket: int = 0
+
+    def begin(self, spikes: Tensor) -> None:
+        """Take a place among the calls of a forward pass, and count its ``spikes`` ``[T, B, N]``."""
+        if self.later is not None:
+            self.ticket = self.later.ticket()
+            if self.rate_term is not None:
+                self.later.count(self.ticket, spikes)
+
+    def taken(self) -> Any:
+        """Return what the piece of time after this one left, ``None`` if there is none."""
+        return None if self.later is None else self.later.take(self.ticket)
+
+    def left(self, message: Any) -> None:
+        """Leave what goes on to the piece of time before this one."""
+        if self.later is not None:
+            self.later.put(self.ticket, message)
 
     def scan(
         self, message: Tensor, v: Tensor, p: Parameters, start: Start, carry: Carry, dynamics: Dynamics, static: bool
@@ -57,9 +76,10 @@ class Backward:
         if self.record is not None:
             self.record((-message if self.readout else -message * spikes).reshape(shape))
         if self.rate_term is not None and not self.readout:
-            rate = spikes.mean((0, 1)).reshape(shape[2], -1).mean(1)  # per neuron, or per channel of a feature map
             steps, batch = shape[:2]
-            each = self.rate_term.density(rate) / (steps * batch) * (steps // len(answer))
+            mean, all_steps = (spikes.mean((0, 1)), steps) if self.later is None else self.later.rate(self.ticket)
+            rate = mean.reshape(shape[2], -1).mean(1)  # per neuron, or per channel of a feature map
+            each = self.rate_term.density(rate) / (all_steps * batch) * (steps // len(answer))
             answer -= each[:, None].expand(-1, answer.shape[2] // len(each)).reshape(-1)
 
     @property
@@ -73,14 +93,24 @@ def adaptation(spikes: Tensor, p: Parameters, start: Start) -> Tensor | None:
     if start.a is None or p.rho is None:
         return None
     spikes_before = torch.cat([start.a[None] - p.rho * start.a, spikes[:-1]])
-    history: Tensor = select(spikes).filter_forward(spikes_before, p.rho, p.rho * start.a, len(spikes))
+    history: Tensor = select(spikes).filter_forward(spikes_before, p.rho, start.a, len(spikes))
     return history
 
 
 def parameter_messages(
-    answer: Tensor, v: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics, lfp: bool
-) -> dict[str, Tensor]:
+    answer: Tensor,
+    v: Tensor,
+    spikes: Tensor,
+    p: Parameters,
+    start: Start,
+    dynamics: Dynamics,
+    lfp: bool,
+    after: tuple[Tensor, Tensor | None] | None = None,
+) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor | None]]:
     """Return the messages of the neuron's own parameters (before any scaling), each ``[N]``.
+
+    ``after`` is what the step after the last answers, and the message of its adaptation; those of the first step are
+    the second value.
 
     Every parameter is a weight of the state update: decay times membrane, minus threshold times reset, and so on. The
     threshold (base and adapting) is also what the membrane is compared with: a term ``-theta`` of the decision.
@@ -93,17 +123,22 @@ def parameter_messages(
     elif dynamics.reset == "subtract" and not dynamics.delayed:
         carried = v_prev - s_prev * p.theta
     # The message of the decision "membrane against threshold": for a gradient, without what came through the membrane.
-    later = torch.cat([answer[1:], torch.zeros_like(answer[:1])])
+    next_answer, next_a = (torch.zeros_like(answer[0]), None) if after is None else after
+    later = torch.cat([answer[1:], next_answer[None]])
     decision = answer if lfp else answer - through * later
     theta = -decision
     if dynamics.reset == "subtract":
         theta = theta - s_prev * answer * (1 if dynamics.delayed else p.beta)
     messages = {"beta": (carried * answer).sum((0, 1)), "theta": theta.sum((0, 1))}
+    first = None
     if a is not None and p.kappa is not None and p.rho is not None:
-        g_a = select(v).filter_backward(-p.kappa * decision, p.rho, False)
+        g_a, first = select(v).filter_backward(-p.kappa * decision, p.rho, False, next_a)
         messages["kappa"] = (-a * decision).sum((0, 1))
+        # The adaptation before a step decays into it; what decays into the first step is that of the start.
         messages["rho"] = (a[:-1] * g_a[1:]).sum((0, 1))
-    return messages
+        if next_a is not None:
+            messages["rho"] += (a[-1] * next_a).sum(0)
+    return messages, (answer[0], first)
 
 
 def fit(message: Tensor, parameter: Tensor, features: torch.Size) -> Tensor:
@@ -155,6 +190,7 @@ class Scan(torch.autograd.Function):
         keep = any(ctx.needs_input_grad)
         spikes, v, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, keep)
         out: Tensor = spikes.reshape(steps, *x.shape[1:])
+        backward.begin(spikes)
         if keep:
             ctx.dynamics, ctx.backward_, ctx.shape, ctx.steps = dynamics, backward, x.shape, steps
             ctx.learns = any(ctx.needs_input_grad[1:5])
@@ -175,14 +211,17 @@ class Scan(torch.autograd.Function):
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
         message = message.to(v.dtype).flatten(2)
         flat_spikes = None if spikes is None else spikes.flatten(2)
-        carry = (torch.zeros_like(v[0]), None if start.a is None else torch.zeros_like(v[0]))
+        none = torch.zeros_like(v[0]), None if start.a is None else torch.zeros_like(v[0])
         static = ctx.shape[0] < ctx.steps and not ctx.learns
-        answer, _ = how.scan(message, v, p, start, carry, ctx.dynamics, static)
+        carry, after = how.taken() or (none, None)
+        answer, carry = how.scan(message, v, p, start, carry, ctx.dynamics, static)
         learnt: dict[str, Tensor] = {}
         if flat_spikes is not None and ctx.learns:
-            learnt = parameter_messages(answer, v, flat_spikes, p, start, ctx.dynamics, how.sharing is not None)
+            own = answer, v, flat_spikes, p, start, ctx.dynamics, how.sharing is not None
+            learnt, after = parameter_messages(*own, after)
             if ctx.shape[0] < ctx.steps:
                 answer = answer.sum(0, keepdim=True)
+        how.left((carry, after))
         how.after(message, answer, flat_spikes, torch.Size((ctx.steps, *ctx.shape[1:])))
-        own = needed(learnt, (beta, theta, kappa, rho), ctx.needs_input_grad[1:5], features)
-        return answer.reshape(ctx.shape), *own, None, None, None, None
+        parameters = needed(learnt, (beta, theta, kappa, rho), ctx.needs_input_grad[1:5], features)
+        return answer.reshape(ctx.shape), *parameters, None, None, None, None

@@ -103,6 +103,10 @@ class Scaler:
             known = self._scaled[id(parameter)] = (parameter, self._stand_in(parameter, parameter.detach(), None))
         return known[1]
 
+    def renew(self) -> None:
+        """Forget the stand-ins: the next pass makes its own."""
+        self._scaled.clear()
+
     def __contains__(self, stand_in: Tensor) -> bool:
         """Whether a tensor is a stand-in made here, or made of some."""
         return hasattr(stand_in, DERIVED) or any(stand_in is known for _, known in self._scaled.values())

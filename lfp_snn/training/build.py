@@ -110,6 +110,13 @@ def build(config: Config, *, fresh: bool = True) -> Task:
     reward = _call("reward", config.reward)
     lfp = propagator(config.rule)
     method = _method(config, lfp)
+    if config.training.checkpoint_steps:
+        if not (isinstance(network, Sequential) and spiking and method.pieces):
+            raise ConfigError(
+                f"model {config.model.name} with method {config.method.name} does not take time in pieces: set "
+                "training.checkpoint_steps = 0"
+            )
+        network.checkpoint_steps = config.training.checkpoint_steps
     criterion = reward if method.takes_reward else reward.loss
     task = Task(splits, network, reward, criterion, lfp, method, steps, encoder)
     if fresh and config.model.start_rate and isinstance(network, Sequential):

@@ -151,13 +151,14 @@ def test_filter(size: tuple[int, int, int], seed: int, scalar: bool, static: boo
     decay, start = torch.rand(1 if scalar else features, generator=g), torch.randn(batch, features, generator=g)
     y = cpu.filter_forward(x, decay, start, steps)
     assert close(y, reference.filter_forward(x, decay, start, steps))
-    assert close(cpu.filter_backward(y, decay, static), reference.filter_backward(y, decay, static))
+    ours, theirs = (k.filter_backward(y, decay, static, y[0]) for k in (cpu, reference))
+    assert all(map(close, ours, theirs))
 
 
 def test_the_filter_and_its_transpose_are_adjoint() -> None:
     x, g, decay = torch.randn(7, 3, 5), torch.randn(7, 3, 5), torch.rand(5)
     y = cpu.filter_forward(x, decay, torch.zeros(3, 5), 7)
-    torch.testing.assert_close((y * g).sum(), (x * cpu.filter_backward(g, decay, False)).sum())
+    torch.testing.assert_close((y * g).sum(), (x * cpu.filter_backward(g, decay, False)[0]).sum())
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
