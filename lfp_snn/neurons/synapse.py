@@ -26,7 +26,7 @@ class LeakyIntegral(torch.autograd.Function):
         flat_decay = flat(decay, features)
         y: Tensor = select(x).filter_forward(x.flatten(2), flat_decay, start.flatten(1), steps)
         ctx.shape, ctx.steps = x.shape, steps
-        out = y.reshape(steps, *x.shape[1:])
+        out = y.reshape(steps, *x.shape[1:]).data  # not a view: it may be overwritten
         ctx.save_for_backward(decay, start, out if ctx.needs_input_grad[1] else None)
         return out
 
