@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from lfp_snn.errors import UnknownLayerError
@@ -18,7 +18,7 @@ from lfp_snn.neurons.ambient import ambient
 from lfp_snn.propagation import linear
 from lfp_snn.propagation.attention import COMPOSITES
 from lfp_snn.propagation.density import HandThrough, HandThroughInto, Stabilise, keep_saved
-from lfp_snn.propagation.feedback import DERIVED, Scaler
+from lfp_snn.propagation.feedback import DERIVED, Scaler, is_parameter
 from lfp_snn.propagation.functions import kind_of, name_of
 from lfp_snn.propagation.inplace import destination, out_of_place, writing
 from lfp_snn.rules.layer import Rule
@@ -39,7 +39,7 @@ def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
 def _of_parameters(args: Any, kwargs: Any) -> bool:
     """Whether all that could carry a message into a call are parameters, or made of parameters."""
     sources = [x for x in _tensors([*args, *kwargs.values()]) if x.requires_grad]
-    return bool(sources) and all(isinstance(x, nn.Parameter) or hasattr(x, DERIVED) for x in sources)
+    return bool(sources) and all(is_parameter(x) or hasattr(x, DERIVED) for x in sources)
 
 
 def _replace(value: Any, by: Callable[[Tensor], Tensor]) -> Any:
@@ -127,7 +127,7 @@ class Pass(TorchFunctionMode):
         return self.rules[-1]
 
     def _scaled(self, x: Tensor) -> Tensor:
-        return self.scaler(x) if isinstance(x, nn.Parameter) else settled(x)
+        return self.scaler(x) if is_parameter(x) else settled(x)
 
     def _ready(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """Settle what is pending on the inputs and put scaled parameters in their place."""
@@ -178,7 +178,7 @@ class Pass(TorchFunctionMode):
         options = {k: v for k, v in kwargs.items() if k != "input"}
         if not isinstance(z, Tensor) or not z.requires_grad:
             return func(*args, **kwargs)
-        if isinstance(z, nn.Parameter):
+        if is_parameter(z):
             z = self.scaler(z)
         rest, options = self._ready(tuple(rest), options)
         a = func(z.detach(), *rest, **options)
@@ -227,7 +227,7 @@ class Pass(TorchFunctionMode):
             "say how it shares reward with lfp_snn.register_function or, for a whole module, lfp_snn.register_module"
         )
         for x in _tensors([*args, *kwargs.values()]):
-            if isinstance(x, nn.Parameter) and x.requires_grad:
+            if is_parameter(x) and x.requires_grad:
                 owner = self.names.get(id(x), "a parameter outside the model")
                 raise UnknownLayerError(f"LFP has no rule for {name}, which uses {owner!r}: {advice}")
         raise UnknownLayerError(f"LFP does not know how {name} shares its reward among its inputs: {advice}")
