@@ -67,6 +67,18 @@ def test_accumulation_is_the_larger_batch() -> None:
         torch.testing.assert_close(g, h, rtol=1e-4, atol=1e-7)
 
 
+def test_clipping_bounds_the_feedback() -> None:
+    accelerator, net = Accelerator(cpu=True), network()
+    model = accelerator.prepare(net)
+    x, y = data().tensors
+    with LFP().context(model):
+        accelerator.backward(rewards.RateSoftmax()(model(x, steps=8), y))
+    before = accelerator.clip_grad_norm_(model.parameters(), 1e-3)
+    after = torch.cat([p.grad.flatten() for p in net.parameters()]).norm()
+    assert before > 1e-2
+    torch.testing.assert_close(after, torch.tensor(1e-3), rtol=1e-3, atol=0.0)
+
+
 def test_mixed_precision_learns() -> None:
     net, seen = accelerated(Accelerator(cpu=True, mixed_precision="bf16"), epochs=40)
     _, expected = plain()

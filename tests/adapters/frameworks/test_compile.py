@@ -100,6 +100,17 @@ def test_rules_by_name_and_compiling_in_place() -> None:
     assert net._compiled_call_impl is call
 
 
+def test_a_compiled_part_of_a_network() -> None:
+    net, (x, y) = NETS["lif"](), events()
+    with LFP().context(net):
+        expected = gradients(net, rewards.RateSoftmax()(net(x), y))
+    part = Sequential(torch.compile(net[0], backend=BACKEND), *net[1:])
+    assert torch.equal(part(x), net(x))
+    with LFP().context(part):
+        given = gradients(net, rewards.RateSoftmax()(part(x), y))
+    assert all(torch.equal(g, h) for g, h in zip(given, expected, strict=True))
+
+
 @pytest.mark.filterwarnings("ignore:module forward hook:UserWarning")
 def test_compiling_the_training_step_itself_is_an_error() -> None:
     net, (x, y) = NETS["lif"](), events()
