@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lfp_snn.errors import ShapeError
 from lfp_snn.kernels import Dynamics, Reset, Start
+from lfp_snn.neurons import compiled
 from lfp_snn.neurons.ambient import ambient
 from lfp_snn.neurons.recurrent import RecurrentScan
 from lfp_snn.neurons.scan import Backward, Scan
@@ -51,13 +52,13 @@ class TimeModule(nn.Module):
     def _decay(self, name: str) -> Tensor:
         """Return a decay, its value kept in [0, 1] while it is learnt; its message passes the limits unchanged."""
         value: Tensor = getattr(self, name)
-        if not isinstance(value, nn.Parameter):
+        if name not in self._parameters:
             return value
         return ambient().scale(value) + (value.detach().clamp(0, 1) - value.detach())
 
     def _learnt(self, name: str) -> Tensor:
         value: Tensor = getattr(self, name)
-        return ambient().scale(value) if isinstance(value, nn.Parameter) else value
+        return ambient().scale(value) if name in self._parameters else value
 
     def _over_time(self, x: Tensor, steps: int | None) -> tuple[Tensor, int]:
         """Check the input and return it with a time axis, and the number of steps."""
@@ -92,7 +93,7 @@ class TimeModule(nn.Module):
 
     def _check_finite(self, v: Tensor) -> None:
         """Raise if NaN or infinity entered: the membrane keeps it, so the last step is enough to look at."""
-        if v.device.type == "cpu" and not math.isfinite(float(v.detach().sum())):
+        if v.device.type == "cpu" and not torch.compiler.is_compiling() and not math.isfinite(float(v.detach().sum())):
             raise ValueError(
                 f"the membrane of {type(self).__name__} holds NaN or infinity: look for it in input and weights"
             )
@@ -182,17 +183,20 @@ class SpikingNeuron(TimeModule):
         shape = x.shape[1:]
         start = Start(*(None if q is None else q.flatten(1) for q in start))  # type: ignore[arg-type]
         own = self._decay("beta"), self._learnt("threshold"), kappa, rho
-        if self.recurrent is None:
-            spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)
-            i = None
-        else:
+        if self.recurrent is not None:
             size = math.prod(shape[1:])
             if len(shape) != 2 or size != len(self.recurrent):
                 raise ShapeError(
                     f"{type(self).__name__} has recurrent weights for {len(self.recurrent)} neurons, "
                     f"but its input has features {list(shape[1:])}"
                 )
-            V = around.scale(self.recurrent)
+        V = None if self.recurrent is None else around.scale(self.recurrent)
+        if torch.compiler.is_compiling():
+            spikes, v, a, i = compiled.scan((x, V, alpha, *own, *start, i), steps, dynamics, surrogate)
+        elif V is None:
+            spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)
+            i = None
+        else:
             spikes, v, a, i = RecurrentScan.apply(x, V, alpha, *own, start, i, steps, dynamics, backward)
         self._check_finite(v)
         if around.sharing is not None:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lfp_snn.kernels import Reset, Start
 from lfp_snn.neurons.base import SpikingNeuron, _check_decay
+from lfp_snn.neurons.compiled import leaky_integral
 from lfp_snn.neurons.surrogate import Surrogate
-from lfp_snn.neurons.synapse import LeakyIntegral
 
 
 class CubaState(NamedTuple):
@@ -75,7 +75,7 @@ class CubaLIF(SpikingNeuron):
         start, i = Start(self._initial(u, x, "u"), self._initial(s, x, "s")), self._initial(i, x, "i")
         alpha = self._decay("alpha")
         if self.recurrent is None:
-            current = LeakyIntegral.apply(x, alpha, i, steps)
+            current = leaky_integral(x, alpha, i, steps)
             spikes, rest = self._scan(current, start, steps)
             return spikes, CubaState(rest.v, spikes[-1].detach(), current[-1].detach())
         spikes, rest = self._scan(x, start, steps, alpha=alpha, i=i)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from lfp_snn.neurons.base import TimeModule, _check_decay
-from lfp_snn.neurons.synapse import LeakyIntegral
+from lfp_snn.neurons.compiled import leaky_integral
 
 
 class LIState(NamedTuple):
@@ -48,7 +48,7 @@ class LI(TimeModule):
         """Run over ``x`` ``[T, B, ...]``, or over a constant current ``[B, ...]``; see :meth:`LIF.forward`."""
         x, steps = self._over_time(x, steps)
         start = self._initial(None if state is None else state.u, x, "u")
-        u = LeakyIntegral.apply(x, self._decay("beta"), start, steps)
+        u = leaky_integral(x, self._decay("beta"), start, steps)
         self._check_finite(u[-1])
         return u, LIState(u[-1].detach())
 

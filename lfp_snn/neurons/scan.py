@@ -189,7 +189,7 @@ class Scan(torch.autograd.Function):
         p = Parameters(*flats)  # type: ignore[arg-type]
         keep = any(ctx.needs_input_grad)
         spikes, v, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, keep)
-        out: Tensor = spikes.reshape(steps, *x.shape[1:])
+        out: Tensor = spikes.reshape(steps, *x.shape[1:]).data  # not a view: it may be overwritten (spikes += skip)
         backward.begin(spikes)
         if keep:
             ctx.dynamics, ctx.backward_, ctx.shape, ctx.steps = dynamics, backward, x.shape, steps

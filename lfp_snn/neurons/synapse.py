@@ -28,7 +28,7 @@ class LeakyIntegral(torch.autograd.Function):
         y: Tensor = select(x).filter_forward(x.flatten(2), flat_decay, start.flatten(1), steps)
         ctx.shape, ctx.steps, ctx.later = x.shape, steps, ambient().later
         ctx.ticket = None if ctx.later is None else ctx.later.ticket()
-        out = y.reshape(steps, *x.shape[1:])
+        out = y.reshape(steps, *x.shape[1:]).data  # not a view: it may be overwritten
         ctx.save_for_backward(decay, start, out if ctx.needs_input_grad[1] else None)
         return out
 

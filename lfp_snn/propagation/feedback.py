@@ -6,6 +6,7 @@ behaves like any gradient: it adds up, is clipped, averaged over processes and u
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,6 +14,23 @@ from torch import Tensor, nn
 
 DERIVED = "_lfp_derived"
 """Marks a tensor that was made of parameters alone (a part, a transpose): its message is scaled at the parameters."""
+
+
+_IN_PLACE_OF = "_lfp_parameter"
+"""Marks a plain tensor that stands for a parameter (``torch.func.functional_call``)."""
+
+
+def is_parameter(x: Any) -> bool:
+    """Whether a tensor is a parameter, or stands for one of the model that runs."""
+    return isinstance(x, nn.Parameter) or hasattr(x, _IN_PLACE_OF)
+
+
+def mark_parameters(modules: Iterable[nn.Module]) -> None:
+    """Let :func:`is_parameter` know the plain tensors that stand for parameters at the moment."""
+    for module in modules:
+        for x in module._parameters.values():
+            if x is not None and not isinstance(x, nn.Parameter):
+                setattr(x, _IN_PLACE_OF, True)  # type: ignore[unreachable]
 
 
 class Relative(torch.autograd.Function):

@@ -10,7 +10,7 @@ mixing         linear in several inputs (add, average pooling): ordinary autogra
                normalisation too, as in the reference: its statistics pass density back like a gradient
 structure      linear in each input, or a choice among inputs (reshape, sum, max pooling, dropout ...): ordinary
                autograd on the density is exact. So it is for softmax: its gradient is AttnLRP's rule
-view           structure whose elements are elements of its input (reshape, max pooling)
+view           structure whose elements are (some) elements of its input (reshape, max pooling)
 product        of two signals: each factor takes half (AttnLRP's uniform rule, arXiv 2402.05602)
 quotient       the denominator is a constant
 =============  ======================================================================================================
@@ -44,24 +44,25 @@ _NAMES: dict[Kind, str] = {
         adaptive_avg_pool3d""",
     "view": """
         reshape view view_as reshape_as flatten unflatten permute transpose movedim moveaxis swapaxes
-        swapdims squeeze unsqueeze t contiguous clone ravel adjoint max_pool1d max_pool2d max_pool3d""",
+        swapdims squeeze unsqueeze t contiguous clone ravel adjoint get set getitem select narrow split chunk
+        tensor_split unbind diagonal expand expand_as broadcast_to detach requires_grad
+        max_pool1d max_pool2d max_pool3d""",
     "structure": """
-        get getitem setitem set cat concat concatenate stack hstack vstack dstack split chunk tensor_split
-        unbind select narrow index_select gather take take_along_dim masked_select masked_fill where roll
-        flip rot90 tile repeat repeat_interleave expand expand_as broadcast_to broadcast_tensors diagonal
-        tril triu pad unfold fold im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle sum mean
+        setitem copy zero fill cat concat concatenate stack hstack vstack dstack index_select gather take
+        take_along_dim masked_select masked_fill where roll flip rot90 tile repeat repeat_interleave
+        broadcast_tensors tril triu pad unfold fold im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle sum mean
         cumsum nansum neg negative positive sub subtract rsub isub dropout dropout1d dropout2d dropout3d
         alpha_dropout feature_alpha_dropout feature_dropout
         adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d max_pool1d_with_indices
         max_pool2d_with_indices max_pool3d_with_indices max_unpool1d max_unpool2d max_unpool3d
         fractional_max_pool2d fractional_max_pool3d amax amin max min maximum minimum fmax fmin median sort
         topk kthvalue interpolate upsample grid_sample embedding embedding_bag softmax log_softmax scatter
-        scatter_add index_add index_copy slice_scatter select_scatter atleast_1d atleast_2d as_strided to
-        float double half bfloat16 type cpu cuda type_as requires_grad detach""",
+        scatter_add index_add index_copy index_put index_fill masked_scatter slice_scatter select_scatter
+        atleast_1d atleast_2d as_strided to float double half bfloat16 type cpu cuda type_as""",
     "product": "mul multiply imul rmul matmul rmatmul bmm mm mv dot einsum",
     "quotient": "div divide true_divide truediv itruediv",
 }
-_ALIASES = {"iadd": "add", "radd": "add"}
+_ALIASES = {"iadd": "add", "radd": "add", "ipow": "pow"}
 KINDS: dict[str, Kind] = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 """The kind of each torch function, by its name (an in-place or operator form counts as the function itself)."""
 

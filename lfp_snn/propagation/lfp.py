@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from lfp_snn.errors import ShapeError, UnknownLayerError, suggest
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
 from lfp_snn.propagation.density import HandThrough
-from lfp_snn.propagation.feedback import Scaler
+from lfp_snn.propagation.feedback import Scaler, mark_parameters
 from lfp_snn.propagation.foreign import Finish, alive, live_of
 from lfp_snn.propagation.mode import PENDING, Pass, settled
 from lfp_snn.propagation.readout import receive_reward
@@ -137,19 +138,25 @@ class LFP:
     def attach(self, model: nn.Module) -> Attachment:
         """Attach LFP to ``model`` until the returned attachment is removed.
 
-        The innermost of several attachments is in force.
+        The innermost of several attachments is in force. A network that ``torch.compile`` made, or ``model.compile()``,
+        runs eagerly meanwhile, as the propagator works function by function.
         """
-        names = {id(p): name for name, p in model.named_parameters()}
+        written = getattr(model, "_orig_mod", model)  # of a compiled network: the names that its author knows
+        names = {id(p): name for name, p in written.named_parameters()}
+        modules = list(model.modules())
         running: list[ExitStack] = []
         rules = [self.rule]
 
         def enter(module: nn.Module, args: Any) -> None:
             stack = ExitStack()
+            running.append(stack)  # first, as it is also left if entering fails
             if torch.is_grad_enabled():
+                if "torch._dynamo" in sys.modules:  # if not, nothing is compiled: attach to what torch.compile returns
+                    stack.enter_context(torch.compiler.set_stance("force_eager"))
+                mark_parameters(modules)
                 scaler = self._scaler()
                 stack.enter_context(surrounded(self._ambient(scaler)))
                 stack.enter_context(Pass(rules, scaler, names))
-            running.append(stack)
 
         def leave(module: nn.Module, args: Any, output: Any) -> Any:
             running.pop().close()
@@ -160,21 +167,27 @@ class LFP:
             model.register_forward_pre_hook(enter),
             model.register_forward_hook(leave, always_call=True, prepend=True),
         ]
-        for module, rule in self._own_rules(model):
+        for module, rule in self._own_rules(written):
             handles.append(module.register_forward_pre_hook(lambda m, a, rule=rule: rules.append(rule)))
             handles.append(module.register_forward_hook(lambda m, a, y: _drop(rules), always_call=True))
             if isinstance(rule, layer.Pass):
                 handles += _hand_through(module, rule.epsilon)
-        for module in model.modules():
+        for module in modules:
             if type(module) in _activations:
                 handles += self._as_activation(module)
             live = live_of(module)
             if live is not None:
                 handles += _run_inside(module, partial(alive, module, live))
 
+        in_place = [(m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None]
+        for module, _ in in_place:
+            module._compiled_call_impl = None
+
         def remove() -> None:
             for handle in handles:
                 handle.remove()
+            for module, call in in_place:
+                module._compiled_call_impl = call
 
         return Attachment(remove)
 

@@ -11,22 +11,23 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from lfp_snn.errors import UnknownLayerError
 from lfp_snn.neurons.ambient import ambient
 from lfp_snn.propagation import linear
 from lfp_snn.propagation.attention import COMPOSITES
-from lfp_snn.propagation.density import HandThrough, Stabilise
-from lfp_snn.propagation.feedback import DERIVED, Scaler
+from lfp_snn.propagation.density import HandThrough, HandThroughInto, Stabilise, keep_saved
+from lfp_snn.propagation.feedback import DERIVED, Scaler, is_parameter
 from lfp_snn.propagation.functions import kind_of, name_of
+from lfp_snn.propagation.inplace import destination, out_of_place, writing
 from lfp_snn.rules.layer import Rule
 from lfp_snn.synapses import mark, max_pool2d
 
 PENDING = "_lfp_epsilon"
 """Marks a tensor that a linear operation made and whose epsilon rule is left to its consumer: activations and neurons
-have a stabiliser of their own, everything else applies :class:`Stabilise` first."""
+have a stabiliser of their own, everything else stabilises first."""
 
 
 def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
@@ -40,7 +41,7 @@ def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
 def _of_parameters(args: Any, kwargs: Any) -> bool:
     """Whether all that could carry a message into a call are parameters, or made of parameters."""
     sources = [x for x in _tensors([*args, *kwargs.values()]) if x.requires_grad]
-    return bool(sources) and all(isinstance(x, nn.Parameter) or hasattr(x, DERIVED) for x in sources)
+    return bool(sources) and all(is_parameter(x) or hasattr(x, DERIVED) for x in sources)
 
 
 def _replace(value: Any, by: Callable[[Tensor], Tensor]) -> Any:
@@ -58,9 +59,25 @@ def settled(x: Tensor) -> Tensor:
 
 
 def _pending(y: Any, epsilon: float) -> Any:
-    if isinstance(y, Tensor) and y.requires_grad:
-        setattr(y, PENDING, epsilon)
+    for part in _tensors([y]):
+        if part.requires_grad:
+            setattr(part, PENDING, epsilon)
     return y
+
+
+def _settle_in_place(x: Tensor) -> None:
+    epsilon = getattr(x, PENDING, None)
+    if epsilon is not None:
+        delattr(x, PENDING)
+        x.copy_(Stabilise.apply(x.clone(), epsilon))
+
+
+def _mark(x: Tensor, name: str, value: Any) -> None:
+    """Set a mark on a tensor, or take it off where the value is ``None``."""
+    if value is not None:
+        setattr(x, name, value)
+    elif hasattr(x, name):
+        delattr(x, name)
 
 
 class Pass(TorchFunctionMode):
@@ -94,8 +111,14 @@ class Pass(TorchFunctionMode):
             return self._unknown(func, args, kwargs)
         if not any(x.requires_grad for x in _tensors([*args, *kwargs.values()])):
             return func(*args, **kwargs)  # carries no reward; and in place where it is, as a count of batches
+        derived = kind in ("view", "structure", "product", "quotient", "mixing") and _of_parameters(args, kwargs)
+        x = destination(func, args, kwargs)
+        if x is not None:
+            result = self._in_place(kind, x, func, args, kwargs)
+            _mark(x, DERIVED, derived or None)
+            return result
         result = getattr(self, f"_{kind}")(func, args, kwargs)
-        if kind in ("view", "structure", "product", "quotient", "mixing") and _of_parameters(args, kwargs):
+        if derived:
             for y in _tensors([result]):
                 setattr(y, DERIVED, True)
         return result
@@ -106,11 +129,41 @@ class Pass(TorchFunctionMode):
         return self.rules[-1]
 
     def _scaled(self, x: Tensor) -> Tensor:
-        return self.scaler(x) if isinstance(x, nn.Parameter) else settled(x)
+        return self.scaler(x) if is_parameter(x) else settled(x)
 
     def _ready(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """Settle what is pending on the inputs and put scaled parameters in their place."""
         return _replace(args, self._scaled), {k: _replace(v, self._scaled) for k, v in kwargs.items()}
+
+    def _in_place(self, kind: str, x: Tensor, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run a call that overwrites ``x``, and return what it returns."""
+        result: Any = x
+        rest, kwargs = args[1:], {k: v for k, v in kwargs.items() if k != "input"}
+        keep_saved(x)
+        with writing(func):
+            if x._base is not None and hasattr(x._base, PENDING):
+                _settle_in_place(x._base)
+                _mark(x, PENDING, None)
+            if kind in ("mixing", "structure", "view"):  # linear: autograd's own operation in place is exact
+                _settle_in_place(x)
+                rest, kwargs = self._ready(rest, kwargs)
+                result, epsilon = func(x, *rest, **kwargs), self.rule.epsilon if kind == "mixing" else None
+            else:
+                old = x.clone()
+                _mark(old, PENDING, getattr(x, PENDING, None))
+                rest, kwargs = _replace((rest, kwargs), lambda other: old if other is x else other)
+                func, args, kwargs = out_of_place(func, (old, *rest), kwargs)
+                if kind == "activation" and not x._is_view():
+                    y = self._activation(func, args, kwargs, into=x)  # the same, and one tensor less to keep
+                else:
+                    y = getattr(self, f"_{kind}")(func, args, kwargs)
+                epsilon = None if y is x else getattr(y, PENDING, None)
+                if y is not x:
+                    x.copy_(y)
+            _mark(x, PENDING, epsilon if x.requires_grad else None)
+            if x._is_view():  # what it is a view of shows the same values, and nobody would settle them there
+                _settle_in_place(x)
+        return result
 
     # One method a kind, in the order of the table in functions.py.
 
@@ -122,26 +175,29 @@ class Pass(TorchFunctionMode):
     def _normalisation(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         return _pending(_NORMS[name_of(func)](self, *args, **kwargs), self.rule.epsilon)  # type: ignore[no-any-return]
 
-    def _activation(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def _activation(self, func: Any, args: Any, kwargs: Any, into: Tensor | None = None) -> Any:
         z, *rest = linear.bound(("input",), args, kwargs)
-        options = {k: v for k, v in kwargs.items() if k not in ("input", "inplace")}
+        options = {k: v for k, v in kwargs.items() if k != "input"}
         if not isinstance(z, Tensor) or not z.requires_grad:
             return func(*args, **kwargs)
-        if isinstance(z, nn.Parameter):
+        if is_parameter(z):
             z = self.scaler(z)
         rest, options = self._ready(tuple(rest), options)
-        a = _out_of_place(func)(z.detach(), *rest, **options)
-        return HandThrough.apply(z, a, getattr(z, PENDING, self.rule.epsilon))
+        a = func(z.detach(), *rest, **options)
+        epsilon = getattr(z, PENDING, self.rule.epsilon)
+        return HandThrough.apply(z, a, epsilon) if into is None else HandThroughInto.apply(into, z, a, epsilon)
 
     def _mixing(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = self._ready(args, kwargs)
-        return _pending(_out_of_place(func)(*args, **kwargs), self.rule.epsilon)
+        return _pending(func(*args, **kwargs), self.rule.epsilon)
 
     def _structure(self, func: Any, args: Any, kwargs: Any) -> Any:
-        spikes, (args, kwargs) = args[0] if args else None, self._ready(args, kwargs)
-        y = func(*args, **kwargs)
-        # What dropout silences gives no message either.
-        return mark(y, as_in=spikes) if name_of(func) == "dropout" else y
+        ready, kwargs = self._ready(args, kwargs)
+        result = func(*ready, **kwargs)
+        if name_of(func) == "dropout" and isinstance(args[0], Tensor):
+            mark(result, as_in=args[0])  # what it silences gives no message either
+        # A function that did nothing (a cast to the same type) returns the tensor that the caller knows.
+        return next((x for x, y in zip(args, ready, strict=True) if result is y and hasattr(x, PENDING)), result)
 
     def _view(self, func: Any, args: Any, kwargs: Any) -> Any:
         x = args[0] if args else kwargs.get("input")
@@ -157,7 +213,6 @@ class Pass(TorchFunctionMode):
     def _product(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = self._ready(args, kwargs)
         signals = [k for k, x in enumerate(args) if isinstance(x, Tensor) and x.requires_grad]
-        func = _out_of_place(func)
         parameters = [k for k in signals if args[k] in self.scaler]
         if len(signals) < 2 or parameters:
             return func(*args, **kwargs)
@@ -169,7 +224,7 @@ class Pass(TorchFunctionMode):
 
     def _quotient(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = self._ready(args, kwargs)
-        return _out_of_place(func)(args[0], *_replace(tuple(args[1:]), Tensor.detach), **_replace_values(kwargs))
+        return func(args[0], *_replace(tuple(args[1:]), Tensor.detach), **_replace_values(kwargs))
 
     def _unknown(self, func: Any, args: Any, kwargs: Any) -> Any:
         result = func(*args, **kwargs)
@@ -180,7 +235,7 @@ class Pass(TorchFunctionMode):
             "say how it shares reward with lfp_snn.register_function or, for a whole module, lfp_snn.register_module"
         )
         for x in _tensors([*args, *kwargs.values()]):
-            if isinstance(x, nn.Parameter) and x.requires_grad:
+            if is_parameter(x) and x.requires_grad:
                 owner = self.names.get(id(x), "a parameter outside the model")
                 raise UnknownLayerError(f"LFP has no rule for {name}, which uses {owner!r}: {advice}")
         raise UnknownLayerError(f"LFP does not know how {name} shares its reward among its inputs: {advice}")
@@ -188,16 +243,6 @@ class Pass(TorchFunctionMode):
 
 def _replace_values(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {k: _replace(v, Tensor.detach) for k, v in kwargs.items()}
-
-
-def _out_of_place(func: Any) -> Any:
-    """Return the function that computes what an in-place one does, and leaves its input alone."""
-    plain = getattr(func, "__name__", "")
-    if plain.startswith("__i") and plain.endswith("__"):
-        return getattr(Tensor, "__" + plain[3:])
-    if plain.endswith("_") and not plain.endswith("__"):
-        return next(getattr(owner, plain[:-1]) for owner in (torch, F, Tensor) if hasattr(owner, plain[:-1]))
-    return func
 
 
 def _layer_norm(

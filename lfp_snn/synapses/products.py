@@ -28,7 +28,7 @@ _SPIKES = "_lfp_spikes"
 def mark(spikes: Tensor, as_in: Tensor | None = None) -> Tensor:
     """Say that the message at the zeros of a tensor will not be used (or that this is so if it is ``as_in``)."""
     if as_in is None or only_spikes(as_in):
-        setattr(spikes, _SPIKES, True)
+        setattr(spikes, _SPIKES, spikes._version)
     return spikes
 
 
@@ -47,8 +47,8 @@ def listed(rows: Tensor, limit: float, work: int) -> Events | None:
 
 
 def only_spikes(x: Tensor) -> bool:
-    """Whether a tensor is marked as spikes."""
-    return hasattr(x, _SPIKES)
+    """Whether a tensor is marked as spikes, and was not written to since."""
+    return hasattr(x, _SPIKES) and getattr(x, _SPIKES) == x._version
 
 
 _turned_weights: WeakTensorKeyDictionary = WeakTensorKeyDictionary()

@@ -195,6 +195,28 @@ def test_only_spikes_are_marked() -> None:
     assert seen == [False, True]
 
 
+def test_spikes_that_are_written_to_are_no_longer_marked() -> None:
+    class Skip(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.lif, self.last = nn.Linear(4, 8), LIF(), nn.Linear(8, 20)
+
+        def forward(self, x: Tensor) -> Tensor:
+            z = self.first(x)
+            spikes, _ = self.lif(z)
+            spikes -= z  # a message at a silent neuron now belongs to z
+            return self.last(spikes)
+
+    torch.manual_seed(0)
+    net, x, results = Skip().double(), torch.rand(5, 3, 4).double(), []
+    for way in ("dense", "events"):
+        net.zero_grad()
+        with use(way), LFP().context(net):  # type: ignore[arg-type]
+            rewards.Softmax()(net(x), torch.arange(3)).backward()
+        results.append([p.grad for p in net.parameters()])
+    torch.testing.assert_close(*results)
+
+
 def test_saves_the_list_and_not_the_input() -> None:
     """What is kept for the backward pass is 12 bytes an event (in double precision) and 8 a row."""
     x, weight = spikes(1000, 200, activity=0.05), torch.rand(50, 200, dtype=torch.float64, requires_grad=True)
