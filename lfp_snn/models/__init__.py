@@ -7,6 +7,7 @@ from torch import nn
 from lfp_snn.models.calibrate import calibrate
 from lfp_snn.models.parts import NEURONS
 from lfp_snn.models.spiking import deep_snn, lif_cnn, lif_mlp, recurrent_snn, residual_snn
+from lfp_snn.models.spiking_transformer import SpikingSelfAttention, spikformer
 from lfp_snn.models.static import ResidualBlock, lenet, mlp, resnet, vgg
 from lfp_snn.models.transformer import VisionTransformer, vit
 
@@ -16,6 +17,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "deep-snn": deep_snn,
     "residual-snn": residual_snn,
     "recurrent-snn": recurrent_snn,
+    "spikformer": spikformer,
     "mlp": mlp,
     "lenet": lenet,
     "vgg": vgg,
@@ -28,6 +30,7 @@ __all__ = [
     "MODELS",
     "NEURONS",
     "ResidualBlock",
+    "SpikingSelfAttention",
     "VisionTransformer",
     "calibrate",
     "deep_snn",
@@ -38,6 +41,7 @@ __all__ = [
     "recurrent_snn",
     "residual_snn",
     "resnet",
+    "spikformer",
     "vgg",
     "vit",
 ]

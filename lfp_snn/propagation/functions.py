@@ -12,7 +12,8 @@ structure      linear in each input, or a choice among inputs (reshape, sum, max
                autograd on the density is exact. So it is for softmax: its gradient is AttnLRP's rule
 view           structure whose elements are (some) elements of its input (reshape, max pooling)
 product        of two signals: each factor takes half (AttnLRP's uniform rule, arXiv 2402.05602)
-quotient       the denominator is a constant
+quotient       the denominator is a constant, as are one over a signal, its inverse root and any negative power: so the
+               spread that a normalisation written out divides by is a constant, too
 =============  ======================================================================================================
 
 Anything else that has parameters or would carry reward is an error, never a silent default; :func:`register_function`
@@ -60,8 +61,10 @@ _NAMES: dict[Kind, str] = {
         scatter_add index_add index_copy index_put index_fill masked_scatter slice_scatter select_scatter
         atleast_1d atleast_2d as_strided to float double half bfloat16 type cpu cuda type_as""",
     "product": "mul multiply imul rmul matmul rmatmul bmm mm mv dot einsum",
-    "quotient": "div divide true_divide truediv itruediv",
+    "quotient": "div divide true_divide truediv itruediv reciprocal rsqrt rdiv rtruediv",
 }
+RECIPROCALS = ("pow", "reciprocal", "rsqrt", "rdiv", "rtruediv")
+"""Quotients whose numerator is a number: constants as a whole."""
 _ALIASES = {"iadd": "add", "radd": "add", "ipow": "pow"}
 KINDS: dict[str, Kind] = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 """The kind of each torch function, by its name (an in-place or operator form counts as the function itself)."""

@@ -24,6 +24,8 @@ from lfp_snn.rules.sharing import Reference, Sharing
 
 M = TypeVar("M", bound=nn.Module)
 _activations: set[type[nn.Module]] = set()
+_ACTIVATION_MODULES = ("transformers.activations", "timm.layers.activations", "timm.layers.activations_me")
+"""Where other libraries keep activations; many are written out (``0.5 * x * (1 + tanh(...))``), yet are one step."""
 
 
 def register_module(module_type: type[nn.Module]) -> None:
@@ -173,7 +175,7 @@ class LFP:
             if isinstance(rule, layer.Pass):
                 handles += _hand_through(module, rule.epsilon)
         for module in modules:
-            if type(module) in _activations:
+            if _is_activation(module):
                 handles += self._as_activation(module)
             live = live_of(module)
             if live is not None:
@@ -229,6 +231,12 @@ class LFP:
             rule = self.rules.get(name, by_type)
             if rule is not None:
                 yield module, rule
+
+
+def _is_activation(module: nn.Module) -> bool:
+    """Whether a module hands its reward through as a whole."""
+    known = type(module).__module__ in _ACTIVATION_MODULES and next(module.parameters(), None) is None
+    return known or type(module) in _activations
 
 
 def _run_inside(module: nn.Module, context: Callable[[], AbstractContextManager[Finish | None]]) -> list[Any]:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from lfp_snn.propagation.density import HandThrough, ShareAmong
-from lfp_snn.propagation.feedback import Scaler
+from lfp_snn.propagation.feedback import DERIVED, Scaler, is_parameter
 from lfp_snn.rules.layer import Rule
 from lfp_snn.synapses import product
 
@@ -97,3 +98,21 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None, shape: list[i
         b = scaler(bias)
         x = x + (b if shape is None else b.view(shape))
     return x
+
+
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
+    """Return ``beta*input + alpha*(mat1 @ mat2)``; with weights for ``mat2`` it is a linear layer, under its rule.
+
+    Examples
+    --------
+    >>> b, x, w = torch.rand(3), torch.rand(2, 4), torch.rand(4, 3)
+    >>> torch.allclose(addmm(b, x, nn.Parameter(w)), torch.addmm(b, x, w))
+    True
+    """
+    if input.dim() == 1 and beta == alpha == 1 and (is_parameter(mat2) or hasattr(mat2, DERIVED)):
+        return F.linear(mat1, mat2.t(), input)
+    return beta * input + alpha * torch.matmul(mat1, mat2)
+
+
+COMPOSITES: dict[str, Callable[..., Any]] = {"addmm": addmm, "baddbmm": addmm}
+"""Functions that are spelled out, by their names."""

@@ -16,15 +16,15 @@ from torch.overrides import TorchFunctionMode
 
 from lfp_snn.errors import UnknownLayerError
 from lfp_snn.neurons.ambient import ambient
-from lfp_snn.propagation import linear
-from lfp_snn.propagation.attention import COMPOSITES
+from lfp_snn.propagation import attention, linear
 from lfp_snn.propagation.density import HandThrough, HandThroughInto, Stabilise, keep_saved
 from lfp_snn.propagation.feedback import DERIVED, Scaler, is_parameter
-from lfp_snn.propagation.functions import kind_of, name_of
+from lfp_snn.propagation.functions import RECIPROCALS, kind_of, name_of
 from lfp_snn.propagation.inplace import destination, out_of_place, writing
 from lfp_snn.rules.layer import Rule
 from lfp_snn.synapses import mark, max_pool2d
 
+COMPOSITES = attention.COMPOSITES | linear.COMPOSITES
 PENDING = "_lfp_epsilon"
 """Marks a tensor that a linear operation made and whose epsilon rule is left to its consumer: activations and neurons
 have a stabiliser of their own, everything else stabilises first."""
@@ -53,9 +53,9 @@ def _replace(value: Any, by: Callable[[Tensor], Tensor]) -> Any:
 
 
 def settled(x: Tensor) -> Tensor:
-    """Apply the epsilon rule that a linear operation left pending on ``x``, if any."""
+    """Apply the epsilon rule that an operation on a signal left pending on ``x``, if any."""
     epsilon = getattr(x, PENDING, None)
-    return x if epsilon is None else Stabilise.apply(x, epsilon)
+    return x if epsilon is None or hasattr(x, DERIVED) else Stabilise.apply(x, epsilon)
 
 
 def _pending(y: Any, epsilon: float) -> Any:
@@ -180,6 +180,8 @@ class Pass(TorchFunctionMode):
         options = {k: v for k, v in kwargs.items() if k != "input"}
         if not isinstance(z, Tensor) or not z.requires_grad:
             return func(*args, **kwargs)
+        if _is_divisor(func, rest, kwargs):
+            return self._quotient(func, args, kwargs)
         if is_parameter(z):
             z = self.scaler(z)
         rest, options = self._ready(tuple(rest), options)
@@ -224,7 +226,9 @@ class Pass(TorchFunctionMode):
 
     def _quotient(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = self._ready(args, kwargs)
-        return func(args[0], *_replace(tuple(args[1:]), Tensor.detach), **_replace_values(kwargs))
+        numerator = () if name_of(func) in RECIPROCALS else args[:1]
+        divisors = _replace(tuple(args[len(numerator) :]), Tensor.detach)
+        return func(*numerator, *divisors, **_replace_values(kwargs))
 
     def _unknown(self, func: Any, args: Any, kwargs: Any) -> Any:
         result = func(*args, **kwargs)
@@ -239,6 +243,12 @@ class Pass(TorchFunctionMode):
                 owner = self.names.get(id(x), "a parameter outside the model")
                 raise UnknownLayerError(f"LFP has no rule for {name}, which uses {owner!r}: {advice}")
         raise UnknownLayerError(f"LFP does not know how {name} shares its reward among its inputs: {advice}")
+
+
+def _is_divisor(func: Any, exponents: list[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether an activation is a power with a negative exponent, which is a quotient."""
+    exponent = kwargs.get("exponent", exponents[0] if exponents else None)
+    return name_of(func) == "pow" and isinstance(exponent, int | float) and exponent < 0
 
 
 def _replace_values(kwargs: dict[str, Any]) -> dict[str, Any]:

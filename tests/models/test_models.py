@@ -13,13 +13,14 @@ from lfp_snn.errors import ShapeError
 from lfp_snn.models import MODELS, calibrate, lif_mlp, recurrent_snn
 from lfp_snn.models.parts import neuron
 
-SPIKING = ["lif-mlp", "lif-cnn", "deep-snn", "residual-snn", "recurrent-snn"]
+SPIKING = ["lif-mlp", "lif-cnn", "deep-snn", "residual-snn", "recurrent-snn", "spikformer"]
 SMALL: dict[str, dict[str, Any]] = {
     "lif-mlp": {"hidden": [20]},
     "lif-cnn": {"channels": [3, 4]},
     "deep-snn": {"channels": [3, 4, 4, 4, 4]},
     "residual-snn": {"channels": [3, 4, 4, 4]},
     "recurrent-snn": {"hidden": [12]},
+    "spikformer": {"width": 16, "depth": 1},
     "vgg": {"stages": [[4], [4]]},
     "resnet": {"channels": [4, 8]},
     "mlp": {"hidden": [20], "dropout": 0.1},
@@ -33,7 +34,7 @@ def test_every_model_trains_a_step_under_lfp(name: str, shape: tuple[int, ...]) 
     x, y = torch.rand(2, *shape) * 4, torch.tensor([3, 7])
     with LFP(scale_floor=0.01, homeostasis=rewards.Homeostasis(0.05, 0.5)).context(net):
         out = net(x, steps=4) if name in SPIKING else net(x)
-        spikes = name in SPIKING and name != "recurrent-snn"
+        spikes = name in SPIKING and name not in ("recurrent-snn", "spikformer")
         (rewards.RateSoftmax() if spikes else rewards.Softmax())(out, y).backward()
     assert out.shape == ((4, 2, 10) if name in SPIKING else (2, 10))
     for parameter_name, p in net.named_parameters():
