@@ -25,11 +25,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "adapters" / "tutorials.md
 
 
 def lines(function: Callable[..., None]) -> list[str]:
-    """Return the code of a function, without its docstring and blank lines."""
+    """Return the code of a function, without its name, docstring and blank lines."""
     source = inspect.getsource(function).splitlines()
     docstring = ast.parse("\n".join(source)).body[0].body[0]
     kept = source[: docstring.lineno - 1] + source[docstring.end_lineno :]
-    return [line for line in kept if line.strip()]
+    return [line.replace(f"def {function.__name__}(", "def train(") for line in kept if line.strip()]
 
 
 def diff(tutorial: ModuleType) -> list[str]:
@@ -55,7 +55,7 @@ def learnt(
     train, test = common.images(root=root)
     net, few = make(), (test[0][:250], test[1][:250])
     before = common.accuracy(net, tutorial.scores, few)
-    form(net, common.batches((train[0][:examples], train[1][:examples]), batch, shuffle=True))
+    form(net, common.Batches((train[0][:examples], train[1][:examples]), batch))
     return before, common.accuracy(net, tutorial.scores, few)
 
 
