@@ -14,6 +14,11 @@ from torch import Tensor, nn
 from lfp_snn.containers import Residual, Sequential, advance
 from lfp_snn.neurons import SpikingNeuron
 
+_SCALE_ALONG = (
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+    *(nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout),
+)
+"""Modules whose output grows with their input by the same factor, so that weights in front of them can be scaled."""
 
 def calibrate(net: Sequential, x: Tensor, rate: float = 0.1, *, steps: int | None = None, halvings: int = 14) -> None:
     """Scale the weights of ``net`` in place until each spiking layer fires at ``rate`` on ``x``.
@@ -21,7 +26,8 @@ def calibrate(net: Sequential, x: Tensor, rate: float = 0.1, *, steps: int | Non
     Parameters
     ----------
     net : Sequential
-        A network; layers directly in front of a neuron are scaled.
+        A network; layers in front of a neuron are scaled, directly in front of it or with pooling, flattening or
+        dropout between.
     x : Tensor
         A batch, ``[T, B, ...]``, or static ``[B, ...]`` with ``steps``.
     rate : float
@@ -71,8 +77,10 @@ def _walk(net: Sequential, x: Tensor, rate: float, steps: int | None, halvings: 
                 if isinstance(path, Sequential):
                     _walk(path, x, rate, steps, halvings)
         x, _, steps = advance(module, x, None, steps)
-        # Only what is directly in front of a neuron is scaled: after a normalisation there would be nothing to gain.
-        weighted = module if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) else None
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            weighted = module
+        elif not isinstance(module, _SCALE_ALONG):  # after a normalisation there would be nothing to gain
+            weighted = None
     return x, steps
 
 

@@ -86,6 +86,18 @@ def test_calibrate_reaches_the_rate_in_every_layer(rate: float) -> None:
     assert net.training
 
 
+def test_calibrate_reaches_weights_with_pooling_between_them_and_the_neuron() -> None:
+    net = Sequential(
+        nn.Conv2d(1, 6, 3), nn.MaxPool2d(2), LIF(), nn.Conv2d(6, 8, 3), nn.AvgPool2d(2), nn.Flatten(), LIF()
+    )
+    x = torch.rand(16, 1, 14, 14)
+    calibrate(net, x, 0.1, steps=20)
+    with torch.no_grad():
+        hidden = net[:3](x, steps=20)
+        rates = float(hidden.mean()), float(net[3:](hidden).mean())
+    assert rates == pytest.approx((0.1, 0.1), abs=0.02)
+
+
 def test_calibrate_leaves_normalised_layers_alone() -> None:
     net = Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), LIF())
     before = net[0].weight.clone()
