@@ -20,6 +20,7 @@ _SCALE_ALONG = (
 )
 """Modules whose output grows with their input by the same factor, so that weights in front of them can be scaled."""
 
+
 def calibrate(net: Sequential, x: Tensor, rate: float = 0.1, *, steps: int | None = None, halvings: int = 14) -> None:
     """Scale the weights of ``net`` in place until each spiking layer fires at ``rate`` on ``x``.
 

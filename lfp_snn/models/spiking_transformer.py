@@ -71,8 +71,8 @@ class SpikingSelfAttention(nn.Module):
         """Run on from ``state``; see :meth:`Sequential.advance`."""
         states = [None] * 5 if state is None else list(state)
         signals = []
-        for k, branch in enumerate((self.query, self.key, self.value)):
-            spikes, states[k], _ = branch.advance(x, states[k], steps)
+        for part, branch in enumerate((self.query, self.key, self.value)):
+            spikes, states[part], _ = branch.advance(x, states[part], steps)
             signals.append(spikes.reshape(*spikes.shape[:2], self.heads, -1, spikes.shape[-1]))
         q, k, v = signals  # [T, B, H, D/H, N]
         scores = torch.matmul(q.transpose(-2, -1), k) * self.scale  # [T, B, H, N, N]

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lfp_snn.propagation.density import HandThrough, ShareAmong
 from lfp_snn.propagation.feedback import DERIVED, Scaler, is_parameter
