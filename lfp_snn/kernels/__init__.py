@@ -1,4 +1,4 @@
-"""The scans over time behind one small interface, and the choice among their implementations.
+"""The scans over time behind one small interface, and the choice among their implementations; event-driven products.
 
 ``reference`` is plain torch on any device and serves as the oracle, ``cpu`` is fused and compiled. Each offers the same
 five functions: ``forward``, ``backward_lfp``, ``backward_surrogate``, ``filter_forward``, ``filter_backward``. A CUDA
