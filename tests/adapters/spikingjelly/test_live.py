@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -192,6 +193,7 @@ def test_what_is_no_spike_is_refused() -> None:
     net, x = mlp(plif()), inputs("")
     for m in net.modules():
         if isinstance(m, neuron.BaseNode):
+            m.surrogate_function = copy.deepcopy(m.surrogate_function)  # the default is shared by all neurons
             m.surrogate_function.set_spiking_mode(False)
     with LFP().context(net), pytest.raises(ConfigError, match="set_spiking_mode"):
         run(net, x)
