@@ -14,10 +14,10 @@ if sys.argv[1] == "keep":
     assert keep_memory()
 def use():
     torch.ones(1 << 24)  # 64 MB
-for _ in range(3):
+for _ in range(20):  # until the allocator has found its places
     use()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(8):
+for _ in range(20):
     use()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
@@ -27,4 +27,4 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_pages_are_not_mapped_again() -> None:
     run = [sys.executable, "-c", PROGRAM]
     faults = [int(subprocess.check_output([*run, how], text=True)) for how in ("default", "keep")]
-    assert faults[1] < 1000 < faults[0], faults
+    assert faults[1] < faults[0] / 2, faults
