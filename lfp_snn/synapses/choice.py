@@ -21,6 +21,8 @@ Way = Literal["auto", "dense", "events"]
 
 LEAST_WORK = 2**20
 """Multiplications of a dense product below which it is done before the events are counted."""
+LEAST_ROWS = 64
+"""Samples times steps below which turning the weights of a linear layer around costs more than is saved."""
 
 _way: list[Way] = ["auto"]
 

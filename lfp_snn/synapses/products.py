@@ -16,11 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from lfp_snn.kernels import event_conv, events
 from lfp_snn.kernels.events import Events
-from lfp_snn.synapses.choice import LEAST_WORK, convolution_limit, linear_limit, suits, way
+from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limit, linear_limit, suits, way
 
 _SPIKES = "_lfp_spikes"
 
@@ -51,18 +50,6 @@ def only_spikes(x: Tensor) -> bool:
     return hasattr(x, _SPIKES) and getattr(x, _SPIKES) == x._version
 
 
-_turned_weights: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-
-
-def turned(weight: Tensor) -> Tensor:
-    """Return the weights ``[inputs, outputs]``; they are kept until they change, for networks that run step by step."""
-    version = None if weight.is_inference() else (weight._version, weight.data_ptr())
-    kept = _turned_weights.get(weight)  # type: ignore[no-untyped-call]
-    if kept is None or version is None or kept[0] != version:
-        kept = _turned_weights[weight] = (version, weight.detach().t().contiguous())
-    return kept[1]  # type: ignore[no-any-return]
-
-
 class EventLinear(torch.autograd.Function):
     """``apply(x, weight, bias, events, only_events)`` is ``linear(x, weight, bias)``."""
 
@@ -70,8 +57,9 @@ class EventLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, listed: Events, only_events: bool) -> Tensor:
         """Add a row of weights for every event."""
         ctx.save_for_backward(weight)
-        ctx.events, ctx.only_events, ctx.shape = listed, only_events, x.shape
-        return events.weighted_rows(listed, turned(weight), bias).reshape(*x.shape[:-1], len(weight))
+        turned = weight.detach().t().contiguous()  # anew every time: fused optimisers change weights unnoticed
+        ctx.events, ctx.only_events, ctx.shape, ctx.turned = listed, only_events, x.shape, turned
+        return events.weighted_rows(listed, turned, bias).reshape(*x.shape[:-1], len(weight))
 
     @staticmethod
     @once_differentiable
@@ -80,7 +68,7 @@ class EventLinear(torch.autograd.Function):
         (weight,) = ctx.saved_tensors
         g, g_x, g_weight, g_bias = message.reshape(-1, len(weight)).contiguous(), None, None, None
         if ctx.needs_input_grad[0]:
-            g_x = events.dots(ctx.events, turned(weight), g) if ctx.only_events else g @ weight
+            g_x = events.dots(ctx.events, ctx.turned, g) if ctx.only_events else g @ weight
             g_x = g_x.reshape(ctx.shape)
         if ctx.needs_input_grad[1]:
             g_weight = events.weighted_rows(ctx.events.transposed(), g).t()
@@ -156,11 +144,9 @@ def outer(x: Tensor, message: Tensor) -> Tensor:
     >>> outer(torch.eye(2, 3), torch.tensor([[1.0], [2.0]])).tolist()
     [[1.0, 2.0, 0.0]]
     """
-    found = (
-        listed(x, linear_limit(message.shape[1]), x.numel() * message.shape[1])
-        if suits(x, message) and len(x)
-        else None
-    )
+    outputs, found = message.shape[1], None
+    if suits(x, message) and len(x):
+        found = listed(x, linear_limit(outputs), x.numel() * outputs)
     return message.t() @ x if found is None else events.weighted_rows(found.transposed(), message).t()
 
 
@@ -168,6 +154,8 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
     if x.dim() < 2 or weight.dim() != 2 or x.shape[-1] != weight.shape[1] or x.numel() == 0:
         return None
     rows = x.detach().reshape(-1, x.shape[-1])
+    if way() == "auto" and len(rows) < LEAST_ROWS:
+        return None
     found = listed(rows, linear_limit(len(weight)), x.numel() * len(weight))
     if found is None:
         return None

@@ -13,8 +13,8 @@ from lfp_snn import LFP, LIF, Sequential, rewards
 from lfp_snn.kernels import events
 from lfp_snn.models import lif_cnn, lif_mlp
 from lfp_snn.synapses import mark, product, use
-from lfp_snn.synapses.choice import LEAST_WORK, convolution_limit, linear_limit
-from lfp_snn.synapses.products import EventConv2d, EventLinear, only_spikes, turned
+from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limit, linear_limit
+from lfp_snn.synapses.products import EventConv2d, EventLinear, only_spikes
 
 few = settings(max_examples=40)
 seeds = st.integers(0, 2**16)
@@ -107,7 +107,8 @@ def chosen(x: Tensor, weight: Tensor, f) -> bool:
 
 def test_the_way_is_chosen_by_activity_and_size() -> None:
     wide = 40
-    many = LEAST_WORK // (500 * wide) + 1
+    many = LEAST_ROWS
+    assert many * 500 * wide > LEAST_WORK > many * 500 * 10
     for factor, expected in ((0.5, True), (2, False)):
         x = spikes(many, 500, activity=factor * linear_limit(wide))
         assert chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear) is expected
@@ -227,21 +228,34 @@ def test_saves_the_list_and_not_the_input() -> None:
     assert y.grad_fn.saved_tensors == (weight,)  # type: ignore[union-attr]
 
 
-def test_turned_weights_are_kept_until_they_change() -> None:
-    weight = nn.Parameter(torch.rand(3, 2))
-    first = turned(weight)
-    assert torch.equal(first, weight.t())
-    assert turned(weight) is first
-    with torch.no_grad():
-        weight.mul_(2)
-    assert torch.equal(turned(weight), weight.t())
-    weight.data = torch.rand(3, 2)
-    assert torch.equal(turned(weight), weight.t())
-    with torch.inference_mode():
-        fresh = torch.rand(3, 2)
-        turned(fresh)
-        fresh.mul_(2)
-        assert torch.equal(turned(fresh), fresh.t())
+@pytest.mark.parametrize("options", [{"fused": True}, {"foreach": True}, {"foreach": False}], ids=str)
+@pytest.mark.parametrize("lfp", [True, False], ids=["lfp", "surrogate"])
+def test_weights_that_an_optimiser_changed_are_seen(options: dict, lfp: bool) -> None:
+    """A fused step does not even count as a change in torch's version of the tensor."""
+    x, y, reward = spikes(20, 6, 60, activity=0.2), torch.arange(6), rewards.RateCoded()
+    results = []
+    for way in ("dense", "events"):
+        torch.manual_seed(0)
+        net = lif_mlp((60,), 20, hidden=(40, 30)).double()
+        with torch.no_grad():
+            for p in net.parameters():
+                p.mul_(3)
+        optimizer = torch.optim.SGD(net.parameters(), 0.1, **options)
+        attachment = LFP().attach(net) if lfp else None
+        outputs = []
+        with use(way):  # type: ignore[arg-type]
+            for _ in range(4):
+                optimizer.zero_grad()
+                out = net(x)
+                (reward if lfp else reward.loss)(out, y).backward()
+                optimizer.step()
+                with torch.no_grad():
+                    outputs.append(net(x))
+        if attachment is not None:
+            attachment.remove()
+        results.append([*outputs, *(p.detach() for p in net.parameters())])
+    assert not torch.equal(results[0][0], results[0][3])
+    torch.testing.assert_close(*results)
 
 
 def test_the_message_is_differentiated_once() -> None:
