@@ -19,9 +19,8 @@ from numba import njit
 from torch import Tensor
 
 from lfp_snn.kernels.dynamics import Dynamics, Parameters, Start
+from lfp_snn.kernels.options import OPTIONS
 from lfp_snn.kernels.threads import over_batch
-
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
 @lru_cache
@@ -46,7 +45,7 @@ def _carried(dynamics: Dynamics):
 def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool):
     carried, adaptive = _carried(dynamics), dynamics.adaptive
 
-    @njit(**_OPTIONS)
+    @njit(**OPTIONS)
     def kernel(current, beta, theta, kappa, rho, v0, s0, a, spikes, membrane, first, last):
         steps, _, features = spikes.shape
         one, zero = beta.dtype.type(1), beta.dtype.type(0)
@@ -74,7 +73,7 @@ def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool):
     return kernel
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _replay(v, theta, kappa, rho, a0, past):
     """Recompute the adaptation of every step of one sample from its membrane."""
     one, zero = theta.dtype.type(1), theta.dtype.type(0)
@@ -90,7 +89,7 @@ def _replay(v, theta, kappa, rho, a0, past):
 def _lfp_kernel(dynamics: Dynamics, scalar: bool, readout: bool, static: bool, denominator: Callable[..., Any]):
     carried, adaptive, share = _carried(dynamics), dynamics.adaptive, njit(inline="always")(denominator)
 
-    @njit(**_OPTIONS)
+    @njit(**OPTIONS)
     def kernel(message, v, beta, theta, kappa, rho, v0, s0, a0, q, g_a, density, epsilon, first, last):
         steps, _, features = v.shape
         one, zero = beta.dtype.type(1), beta.dtype.type(0)
@@ -139,7 +138,7 @@ def _surrogate_kernel(dynamics: Dynamics, scalar: bool, attach: bool, static: bo
     adaptive, slope_of = dynamics.adaptive, njit(inline="always")(derivative)
     to_zero, delayed, attach = dynamics.reset == "zero", dynamics.delayed, attach and dynamics.reset != "none"
 
-    @njit(**_OPTIONS)
+    @njit(**OPTIONS)
     def kernel(message, v, beta, theta, kappa, rho, a0, g_v, g_a, gradient, slope, first, last):
         steps, _, features = v.shape
         zero = beta.dtype.type(0)
@@ -175,7 +174,7 @@ def _surrogate_kernel(dynamics: Dynamics, scalar: bool, attach: bool, static: bo
     return kernel
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _filter_kernel(x, decay, start, y, first, last):
     steps, _, features = y.shape
     for b in range(first, last):
@@ -186,7 +185,7 @@ def _filter_kernel(x, decay, start, y, first, last):
                 y_t[n] = decay[n if decay.shape[0] > 1 else 0] * y_prev[n] + x_t[n]
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def _filter_transpose_kernel(g, decay, carry, g_x, first, last):
     steps, _, features = g.shape
     static = g_x.shape[0] < steps

@@ -19,13 +19,11 @@ from torch import Tensor
 
 from lfp_snn.kernels import cpu
 from lfp_snn.kernels.dynamics import Dynamics, Parameters, Start
+from lfp_snn.kernels.options import OPTIONS, SUMS
 from lfp_snn.kernels.threads import over_batch
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-_SUMS: dict[str, Any] = {**_OPTIONS, "fastmath": {"reassoc", "contract", "nsz"}}
 
-
-@njit(**_SUMS)
+@njit(**SUMS)
 def _add_rows(spikes, weight, out):
     """Add the weights' rows of all spikes."""
     for j in range(len(spikes)):
@@ -35,7 +33,7 @@ def _add_rows(spikes, weight, out):
                 out[n] += s * row[n]
 
 
-@njit(**_SUMS)
+@njit(**SUMS)
 def _add_dots(spikes, weight, message, out):
     """Add to each neuron that fired what its weights bring back."""
     for j in range(len(spikes)):
@@ -50,7 +48,7 @@ def _add_dots(spikes, weight, message, out):
 def _forward_kernel(dynamics: Dynamics, scalar: bool, synaptic: bool):
     step = cpu._forward_kernel(dynamics, scalar, True)
 
-    @njit(**_OPTIONS)
+    @njit(**OPTIONS)
     def kernel(x, weight, alpha, i0, beta, theta, kappa, rho, v0, s0, a, spikes, v, current, first, last):
         for b in range(first, last):
             s_prev, v_prev, i_prev = s0[b : b + 1], v0[b : b + 1], i0[b]
@@ -72,7 +70,7 @@ def _forward_kernel(dynamics: Dynamics, scalar: bool, synaptic: bool):
 def _lfp_kernel(dynamics: Dynamics, scalar: bool, synaptic: bool, readout: bool, denominator: Callable[..., Any]):
     step, adaptive = cpu._lfp_kernel(dynamics, scalar, readout, False, denominator), dynamics.adaptive
 
-    @njit(**_OPTIONS)
+    @njit(**OPTIONS)
     def kernel(
         message, weight, alpha, s, v, beta, theta, kappa, rho, v0, s0, a, q, g_a, own, answer, epsilon, first, last
     ):

@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lfp_snn.kernels.events import OPTIONS, Events
+from lfp_snn.kernels.events import CACHED, Events
 from lfp_snn.kernels.threads import in_parts, over_batch, parts_of
 
 
@@ -48,7 +48,7 @@ def _span(x, kernel, padding, size):
     return max(first, 0), min(x + padding, size - 1), max(-first, 0)
 
 
-@njit(**OPTIONS)
+@njit(**CACHED)
 def _forward(start, index, value, weight, sizes, bias, out, first, last):
     (height, width), (rows, columns), (pad_y, pad_x), (out_height, out_width) = sizes
     channels = out.shape[1]
@@ -74,7 +74,7 @@ def _forward(start, index, value, weight, sizes, bias, out, first, last):
                     out[r, o, y, x] = sums[y, x * channels + o]
 
 
-@njit(**OPTIONS)
+@njit(**CACHED)
 def _backward(start, index, value, weight, sizes, message, g_weight, g_x, first, last):
     (height, width), (rows, columns), (pad_y, pad_x), (out_height, out_width) = sizes
     channels, below = message.shape[1], len(g_x) > 0

@@ -17,14 +17,10 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lfp_snn.kernels.options import SUMS
 from lfp_snn.kernels.threads import over_batch
 
-OPTIONS: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "nsz"},
-}
+CACHED = {**SUMS, "cache": True}
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Events:
         return Events(start, index, value, self.rows)
 
 
-@njit(**OPTIONS)
+@njit(**CACHED)
 def _count(x, counts, first, last):
     for r in range(first, last):
         n = 0
@@ -61,7 +57,7 @@ def _count(x, counts, first, last):
         counts[r] = n
 
 
-@njit(**OPTIONS)
+@njit(**CACHED)
 def _pack(x, start, index, value, first, last):
     for r in range(first, last):
         k, end = start[r], start[r + 1]
@@ -73,7 +69,7 @@ def _pack(x, start, index, value, first, last):
                     break
 
 
-@njit(**OPTIONS)
+@njit(**CACHED)
 def _transpose(start, index, value, t_start, t_index, t_value):
     for n in index:
         t_start[n + 1] += 1
@@ -87,7 +83,7 @@ def _transpose(start, index, value, t_start, t_index, t_value):
             at[n] += 1
 
 
-@njit(**OPTIONS)
+@njit(**CACHED)
 def _weighted_rows(start, index, value, weight, out, first, last):
     features = weight.shape[1]
     for r in range(first, last):
@@ -105,7 +101,7 @@ def _weighted_rows(start, index, value, weight, out, first, last):
             k += 1
 
 
-@njit(**OPTIONS)
+@njit(**CACHED)
 def _dots(start, index, weight, message, out, first, last):
     features = weight.shape[1]
     for r in range(first, last):

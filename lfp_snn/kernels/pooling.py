@@ -14,12 +14,13 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from lfp_snn.kernels.options import OPTIONS
 from lfp_snn.kernels.threads import over_batch
 
 
 @lru_cache
 def _forward(rows: int, columns: int):
-    @njit(nogil=True, error_model="numpy")
+    @njit(**OPTIONS)
     def kernel(x, out, winner, first, last):
         for r in range(first, last):
             for i in range(out.shape[1]):
@@ -39,7 +40,7 @@ def _forward(rows: int, columns: int):
 
 @lru_cache
 def _backward(rows: int, columns: int):
-    @njit(nogil=True, error_model="numpy")
+    @njit(**OPTIONS)
     def kernel(message, winner, out, first, last):
         for r in range(first, last):
             for i in range(message.shape[1]):
