@@ -51,9 +51,7 @@ class _Surroundings:
     def again(self, by: Ambient) -> Iterator[None]:
         """Put back everything, ``by`` in place of what was asked of neurons."""
         with ExitStack() as stack:
-            still = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]  # in the forward pass
-            modes = () if still else self.modes
-            for context in (surrounded(by), use(self.way), *modes):
+            for context in (surrounded(by), use(self.way), *self.modes):
                 stack.enter_context(context)
             enabled, dtype = self.autocast
             stack.enter_context(torch.autocast("cpu", dtype=dtype, enabled=enabled))
@@ -63,22 +61,20 @@ class _Surroundings:
 class _Run:
     """One run of a network over a long time."""
 
-    def __init__(self, network: Stateful, steps: int | None, length: int) -> None:
-        self.network, self.steps, self.length = network, steps, length
+    def __init__(self, network: nn.Module, x: Tensor, steps: int | None, length: int) -> None:
+        self.network, self.x, self.steps = network, x.detach().requires_grad_(x.requires_grad), steps
         self.around, self.later = _Surroundings(), Later()
-        self.states: list[Any] = []
+        self.ambient = dataclasses.replace(self.around.ambient, later=self.later)
+        total = len(x) if steps is None else steps
+        self.pieces = [(k, min(k + length, total)) for k in range(0, total, length)]
+        self.begun: list[tuple[Any, Tensor]] = []  # the state and that of the random numbers at each piece's start
         # Parameters of their own for the pieces: hooks of the real ones are for the sum of all pieces.
-        self.own = {p: nn.Parameter(p.detach(), p.requires_grad) for p in cast(nn.Module, network).parameters()}
-        self.random: list[Tensor] = []
-
-    def pieces(self, total: int) -> list[tuple[int, int]]:
-        """Return the first step of each piece, and that after its last."""
-        return [(k, min(k + self.length, total)) for k in range(0, total, self.length)]
+        self.own = {p: nn.Parameter(p.detach(), p.requires_grad) for p in network.parameters()}
 
     @contextmanager
     def own_parameters(self) -> Iterator[None]:
         """Let the network use the pieces' own parameters."""
-        modules = list(cast(nn.Module, self.network).modules())
+        modules = list(self.network.modules())
         before = [dict(m._parameters) for m in modules]
         try:
             for m in modules:
@@ -88,22 +84,35 @@ class _Run:
             for m, parameters in zip(modules, before, strict=True):
                 m._parameters.update(parameters)
 
-    def piece(self, x: Tensor, first: int, end: int, state: Any, first_time: bool = False) -> tuple[Tensor, Any]:
-        """Run a piece on from a state."""
-        with self.later.piece(first_time):
-            if self.steps is None:
-                return self.network.run(x[first:end], state)
-            return self.network.run(x, state, steps=end - first)
+    def begin(self, state: Any) -> None:
+        """Note from where the next piece goes on, and begin it for the first time."""
+        self.begun.append((state, torch.get_rng_state()))
+        self.later.begin(first_time=True)
 
-    def with_graph(self, x: Tensor, first: int, end: int, state: Any) -> tuple[Tensor, Tensor]:
-        """Run a piece such that it can be answered; return the part of the input that takes part, and the output."""
-        scale = self.around.ambient.scale
+    def piece(self, k: int, state: Any) -> tuple[Tensor, Any, Tensor]:
+        """Run piece ``k`` on from a state; return output, state, and the part of the input that took part."""
+        first, end = self.pieces[k]
+        part = (self.x if self.steps is not None else self.x[first:end]).detach().requires_grad_(self.x.requires_grad)
+        steps = None if self.steps is None else end - first
+        y, state = cast(Stateful, self.network).run(part, state, steps=steps)
+        return y, state, part
+
+    def with_graph(self, k: int, state: Any) -> tuple[Tensor, Tensor]:
+        """Run piece ``k`` such that it can be answered; return the part of the input and the output."""
+        scale = self.ambient.scale
         if isinstance(scale, Scaler):
             scale.renew()
         with torch.enable_grad(), self.own_parameters():
-            part = (x if self.steps is not None else x[first:end]).detach().requires_grad_(x.requires_grad)
-            y, _ = self.piece(part, 0, end - first, state)
+            y, _, part = self.piece(k, state)
         return part, y
+
+    def again(self, k: int) -> tuple[Tensor, Tensor]:
+        """Run piece ``k`` again, as it was the first time."""
+        state, random = self.begun[k]
+        with torch.random.fork_rng(devices=[]), self.around.again(self.ambient):
+            torch.set_rng_state(random)
+            self.later.begin()
+            return self.with_graph(k, state)
 
 
 class _Pieces(torch.autograd.Function):
@@ -112,73 +121,61 @@ class _Pieces(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, run: _Run, x: Tensor, *parameters: Tensor) -> Tensor:
         """Run all pieces; only the last one keeps what its answer needs."""
-        ctx.run, ctx.parameters, outputs, state = run, parameters, [], None
-        ctx.pieces = run.pieces(len(x) if run.steps is None else run.steps)
-        plain = dataclasses.replace(run.around.ambient, scale=_same, record=False, later=run.later)
-        for first, end in ctx.pieces:
-            run.states.append(state)
-            run.random.append(torch.get_rng_state())
-            with surrounded(plain):
-                y, state = run.piece(x, first, end, state, first_time=True)
-            outputs.append(y)
-        ctx.x = x.detach().requires_grad_(ctx.needs_input_grad[1])
-        ctx.last = _answerable(ctx, len(ctx.pieces) - 1)
-        ctx.backward_ = Backward(None, ATan()) if spiking_sources(ctx.last[1]) is not None else None
-        return torch.cat(outputs)
+        outputs, state, last = [], None, len(run.pieces) - 1
+        with surrounded(dataclasses.replace(run.ambient, scale=_same, record=False)):
+            for k in range(last):
+                run.begin(state)
+                y, state, _ = run.piece(k, state)
+                outputs.append(y)
+        run.begin(state)
+        with surrounded(run.ambient):
+            ctx.last = run.with_graph(last, state)
+        ctx.run, sources = run, spiking_sources(ctx.last[1])
+        ctx.backward_ = None if sources is None else Backward(None, ATan())
+        return torch.cat([*outputs, ctx.last[1]])
 
     @staticmethod
     def backward(ctx: Any, message: Tensor) -> Any:
         """Answer from the last piece to the first."""
-        run, total = ctx.run, cast(list[Tensor | None], [None] * len(ctx.parameters))
-        neurons = [m for m in cast(nn.Module, run.network).modules() if isinstance(m, SpikingNeuron)]
-        g_x: list[Tensor] = []
+        run: _Run = ctx.run
+        total: dict[Tensor, Tensor] = {}
+        neurons = [m for m in run.network.modules() if isinstance(m, SpikingNeuron)] if run.ambient.record else []
         relevance: dict[SpikingNeuron, list[Tensor]] = {m: [] for m in neurons}
-        for k in range(len(ctx.pieces) - 1, -1, -1):
-            x, y = ctx.last if k == len(ctx.pieces) - 1 else _answerable(ctx, k)
+        g_x: list[Tensor] = []
+        run.later.forget()
+        for k in range(len(run.pieces) - 1, -1, -1):
+            x, y = run.again(k) if ctx.last is None else ctx.last
             ctx.last = None
             if ctx.backward_ is not None and ctx.backward_.readout:
                 for how in spiking_sources(y) or ():
                     how.readout = True
-            first, end = ctx.pieces[k]
-            wanted = [q for q in (x, *run.own.values()) if q.requires_grad]
-            answers = iter(torch.autograd.grad(y, wanted, message[first:end], allow_unused=True))
-            if x.requires_grad:
-                g_x.append(next(answers))
-            for i, p in enumerate(ctx.parameters):
-                g = next(answers) if p.requires_grad else None
+            learning = [(p, own) for p, own in run.own.items() if own.requires_grad]
+            wanted = [own for _, own in learning] + [x] * x.requires_grad
+            first, end = run.pieces[k]
+            answers = torch.autograd.grad(y, wanted, message[first:end], allow_unused=True)
+            for (p, _), g in zip(learning, answers, strict=False):
                 if g is not None:
-                    before = total[i]
-                    total[i] = g if before is None else before + g
-            if run.around.ambient.record:
-                for m in neurons:
-                    relevance[m].insert(0, cast(Tensor, m.relevance))
-        for m in neurons if run.around.ambient.record else []:
-            m.relevance = torch.cat(relevance[m])
-        scale = run.around.ambient.scale
+                    total[p] = total[p] + g if p in total else g
+            g_x += answers[len(learning) :]
+            for m in neurons:
+                relevance[m].append(cast(Tensor, m.relevance))
+        for m in neurons:
+            m.relevance = torch.cat(relevance[m][::-1])
+        scale = run.ambient.scale
         if isinstance(scale, Scaler) and scale.keep:  # each piece has left its own part only
-            for p, g in zip(ctx.parameters, total, strict=True):
-                p.feedback = None if g is None else -g
+            for p in run.own:
+                p.feedback = -total[p] if p in total else None  # type: ignore[attr-defined]
         answer = None
         if g_x:
             answer = torch.cat(g_x[::-1]) if run.steps is None else torch.stack(g_x).sum(0)
-        return None, answer, *total
+        return None, answer, *(total.get(p) for p in run.own)
 
 
 def _same(parameter: Tensor) -> Tensor:
     return parameter
 
 
-def _answerable(ctx: Any, k: int) -> tuple[Tensor, Tensor]:
-    """Run piece ``k`` again, with the random numbers of the first time."""
-    run: _Run = ctx.run
-    first, end = ctx.pieces[k]
-    around = dataclasses.replace(run.around.ambient, later=run.later)
-    with torch.random.fork_rng(devices=[]), run.around.again(around):
-        torch.set_rng_state(run.random[k])
-        return run.with_graph(ctx.x, first, end, run.states[k])
-
-
-def in_pieces(network: Stateful, x: Tensor, steps: int | None, length: int) -> Tensor:
+def in_pieces(network: nn.Module, x: Tensor, steps: int | None, length: int) -> Tensor:
     """Return the output ``[T, B, ...]`` of a network from rest, keeping ``length`` steps at a time.
 
     Parameters
@@ -210,8 +207,6 @@ def in_pieces(network: Stateful, x: Tensor, steps: int | None, length: int) -> T
     >>> torch.allclose(feedback(), whole, rtol=1e-4)
     True
     """
-    modules = list(cast(nn.Module, network).modules())
-    if any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in modules):
+    if any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in network.modules()):
         raise ValueError("batch normalisation takes its statistics over all steps: set checkpoint_steps to 0")
-    parameters = list(cast(nn.Module, network).parameters())
-    return _Pieces.apply(_Run(network, steps, length), x, *parameters)  # type: ignore[no-any-return]
+    return _Pieces.apply(_Run(network, x, steps, length), x, *network.parameters())  # type: ignore[no-any-return]

@@ -79,10 +79,27 @@ def test_pieces_are_the_whole(kind: str, how: str, static: bool) -> None:
         torch.testing.assert_close(learn(net, x, steps, lfp, pieces), whole)
 
 
+@pytest.mark.parametrize("pieces", [0, 4])
+@pytest.mark.parametrize("kind", ["alif-learnt", "recurrent-cuba"])
+def test_the_backward_pass_can_be_repeated(kind: str, pieces: int) -> None:
+    torch.manual_seed(0)
+    net, x = NETWORKS[kind]().double(), (4 * torch.rand(11, 5, 6).double()).requires_grad_()
+    net.checkpoint_steps = pieces
+    y = net(x)
+    parameters = [x, *net.parameters()]
+    message = torch.rand_like(y)
+    first, second = (torch.autograd.grad(y, parameters, message, retain_graph=True) for _ in range(2))
+    torch.testing.assert_close(first, second)
+    assert not torch.allclose(first[0], torch.zeros_like(first[0]))
+
+
 def test_dropout_draws_the_same_masks_again() -> None:
     torch.manual_seed(0)
     net, x = NETWORKS["dropout"]().double(), 4 * torch.rand(12, 5, 6).double()
+    masks: list[Tensor] = []
+    hook = net[2].register_forward_hook(lambda m, a, y: masks.append((y != 0) | (a[0] == 0)))
     results = learn(net, x, None, None, 4)
+    hook.remove()
     torch.manual_seed(1)
     net.zero_grad()
     outputs, state = [], None
@@ -90,6 +107,10 @@ def test_dropout_draws_the_same_masks_again() -> None:
         y, state = net.run(x[k : k + 4], state)
         outputs.append(y)
     assert torch.equal(torch.cat(outputs), results[0])
+    # Pieces 0, 1 and 2 forwards, 1 and 0 again backwards.
+    assert [m.all().item() for m in masks] == [False] * 5
+    assert torch.equal(masks[3], masks[1])
+    assert torch.equal(masks[4], masks[0])
     assert not torch.equal(results[0], learn(net.eval(), x, None, None, 4)[0])
 
 

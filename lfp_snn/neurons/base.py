@@ -12,6 +12,7 @@ from lfp_snn.errors import ShapeError
 from lfp_snn.kernels import Dynamics, Reset, Start
 from lfp_snn.neurons import compiled
 from lfp_snn.neurons.ambient import ambient
+from lfp_snn.neurons.later import place_in
 from lfp_snn.neurons.recurrent import RecurrentScan
 from lfp_snn.neurons.scan import Backward, Scan
 from lfp_snn.neurons.surrogate import ATan, Surrogate
@@ -178,7 +179,7 @@ class SpikingNeuron(TimeModule):
         around = ambient()
         surrogate = around.surrogate or self.surrogate
         keep = self._keep if around.record else None
-        backward = Backward(around.sharing, surrogate, around.rate_term, keep, later=around.later)
+        backward = Backward(around.sharing, surrogate, around.rate_term, keep, place=place_in(around.later))
         dynamics = Dynamics(self.reset, self.reset_delay, kappa is not None)
         shape = x.shape[1:]
         start = Start(*(None if q is None else q.flatten(1) for q in start))  # type: ignore[arg-type]
@@ -198,6 +199,8 @@ class SpikingNeuron(TimeModule):
             i = None
         else:
             spikes, v, a, i = RecurrentScan.apply(x, V, alpha, *own, start, i, steps, dynamics, backward)
+        if around.rate_term is not None:
+            backward.place.count(spikes.detach().flatten(2))
         self._check_finite(v)
         if around.sharing is not None:
             mark(spikes)  # reward passes only through a neuron that fired

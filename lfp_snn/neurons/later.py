@@ -6,62 +6,87 @@ on through membranes, adaptation and recurrent weights, across the border to the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 
+@dataclass
+class Place:
+    """The call of one layer: what the pieces of its time share.
+
+    Attributes
+    ----------
+    pieces : bool
+        Whether time is taken in pieces, so that there is one before to leave a message for.
+    message : Any
+        What the piece after this one left, ``None`` if there is none.
+    counts : bool
+        Whether this is the first time that the piece runs, so that its spikes count.
+    """
+
+    pieces: bool = False
+    message: Any = None
+    counts: bool = True
+    _fired: Tensor | None = None
+    _steps: int = 0
+
+    def leave(self, message: Any) -> None:
+        """Leave a message for the piece before this one."""
+        if self.pieces:
+            self.message = message
+
+    def count(self, spikes: Tensor) -> None:
+        """Take spikes ``[T, B, N]`` into account for the rate over all of the time."""
+        if self.counts:
+            fired = spikes.mean(1).sum(0)
+            self._fired = fired if self._fired is None else self._fired + fired
+            self._steps += len(spikes)
+
+    def rate(self) -> tuple[Tensor, int]:
+        """Return spikes per neuron and step ``[N]`` over all of the time, and the number of steps."""
+        if self._fired is None:
+            raise RuntimeError("no spikes were counted")
+        return self._fired / self._steps, self._steps
+
+
 class Later:
-    """The messages that cross from one piece of time to the piece before it, by the order in which layers are called.
+    """The places of all layers, by the order in which they are called, the same in every piece.
 
     Examples
     --------
     >>> later = Later()
-    >>> with later.piece():
-    ...     k = later.ticket()
-    >>> later.take(k) is None
-    True
-    >>> later.put(k, "message")
-    >>> with later.piece():
-    ...     later.take(later.ticket())
-    'message'
+    >>> later.begin(first_time=True)
+    >>> later.place().leave("from the last piece")
+    >>> later.begin()
+    >>> later.place().message
+    'from the last piece'
     """
 
     def __init__(self) -> None:
-        self._next, self._counting = 0, False
-        self._messages: dict[int, Any] = {}
-        self._fired: dict[int, Tensor] = {}
-        self._steps: dict[int, int] = {}
+        self._places: list[Place] = []
+        self._next, self._counts = 0, False
 
-    @contextmanager
-    def piece(self, first_time: bool = False) -> Iterator[None]:
-        """Begin a forward pass: the layers get the same tickets again, and their spikes count the first time."""
-        self._next, self._counting = 0, first_time
-        yield
+    def begin(self, first_time: bool = False) -> None:
+        """Begin the forward pass of a piece."""
+        self._next, self._counts = 0, first_time
 
-    def ticket(self) -> int:
-        """Return the number of a layer's call in this forward pass."""
+    def forget(self) -> None:
+        """Begin a backward pass: nothing comes from after the last piece."""
+        for place in self._places:
+            place.message = None
+
+    def place(self) -> Place:
+        """Return the place of the next call."""
+        if self._next == len(self._places):
+            self._places.append(Place(pieces=True))
+        place = self._places[self._next]
+        place.counts = self._counts
         self._next += 1
-        return self._next
+        return place
 
-    def take(self, ticket: int) -> Any:
-        """Return what the piece after this one left for a layer, ``None`` if there is none."""
-        return self._messages.get(ticket)
 
-    def put(self, ticket: int, message: Any) -> None:
-        """Leave something for the piece before this one."""
-        self._messages[ticket] = message
-
-    def count(self, ticket: int, spikes: Tensor) -> None:
-        """Take the spikes ``[T, B, N]`` of a piece into account for the rate over all of the time."""
-        if not self._counting:
-            return
-        fired = spikes.mean(1).sum(0)
-        self._fired[ticket] = self._fired[ticket] + fired if ticket in self._fired else fired
-        self._steps[ticket] = self._steps.get(ticket, 0) + len(spikes)
-
-    def rate(self, ticket: int) -> tuple[Tensor, int]:
-        """Return spikes per neuron and step ``[N]`` over all pieces, and the number of steps."""
-        return self._fired[ticket] / self._steps[ticket], self._steps[ticket]
+def place_in(later: Later | None) -> Place:
+    """Return the place of a call, one of its own where time is not taken in pieces."""
+    return Place() if later is None else later.place()

@@ -48,7 +48,6 @@ class RecurrentScan(torch.autograd.Function):
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
         run = cpu_recurrent.forward if _fused(x) else _forward
         spikes, membrane, currents, a = run(x, V, alpha, i, p, start, steps, dynamics)
-        backward.begin(spikes)
         if any(ctx.needs_input_grad):
             ctx.dynamics, ctx.backward_, ctx.constant = dynamics, backward, len(x) < steps
             kept = currents if ctx.needs_input_grad[2] else None
@@ -68,7 +67,7 @@ class RecurrentScan(torch.autograd.Function):
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
         a = adaptation(s, p, start)
         none = torch.zeros_like(v[0]), None if a is None else torch.zeros_like(v[0]), torch.zeros_like(v[0])
-        carry, after = how.taken() or (none, None)
+        carry, after = how.place.message or (none, None)
         given = message, V, alpha, s, v, a, p, start, carry, ctx.dynamics
         if how.sharing is not None and _fused(v):
             rule = how.sharing
@@ -79,7 +78,7 @@ class RecurrentScan(torch.autograd.Function):
         learnt: dict[str, Tensor] = {}
         if any(ctx.needs_input_grad[3:7]):
             learnt, after = parameter_messages(own, v, s, p, start, ctx.dynamics, how.sharing is not None, after)
-        how.left((carry, after))
+        how.place.leave((carry, after))
         g_alpha = None
         if currents is not None:
             before_i = torch.cat([i[None], currents[:-1]])

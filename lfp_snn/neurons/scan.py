@@ -7,7 +7,7 @@ gradient with a surrogate derivative. Both need the membrane only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lfp_snn.kernels import Dynamics, Parameters, Start, select
 from lfp_snn.neurons.ambient import RateTerm
-from lfp_snn.neurons.later import Later
+from lfp_snn.neurons.later import Place
 from lfp_snn.neurons.surrogate import Surrogate
 from lfp_snn.rules.sharing import Sharing
 
@@ -35,24 +35,7 @@ class Backward:
     rate_term: RateTerm | None = None
     record: Callable[[Tensor], None] | None = None
     readout: bool = False
-    later: Later | None = None
-    ticket: int = 0
-
-    def begin(self, spikes: Tensor) -> None:
-        """Take a place among the calls of a forward pass, and count its ``spikes`` ``[T, B, N]``."""
-        if self.later is not None:
-            self.ticket = self.later.ticket()
-            if self.rate_term is not None:
-                self.later.count(self.ticket, spikes)
-
-    def taken(self) -> Any:
-        """Return what the piece of time after this one left, ``None`` if there is none."""
-        return None if self.later is None else self.later.take(self.ticket)
-
-    def left(self, message: Any) -> None:
-        """Leave what goes on to the piece of time before this one."""
-        if self.later is not None:
-            self.later.put(self.ticket, message)
+    place: Place = field(default_factory=Place)
 
     def scan(
         self, message: Tensor, v: Tensor, p: Parameters, start: Start, carry: Carry, dynamics: Dynamics, static: bool
@@ -76,8 +59,7 @@ class Backward:
         if self.record is not None:
             self.record((-message if self.readout else -message * spikes).reshape(shape))
         if self.rate_term is not None and not self.readout:
-            steps, batch = shape[:2]
-            mean, all_steps = (spikes.mean((0, 1)), steps) if self.later is None else self.later.rate(self.ticket)
+            (steps, batch), (mean, all_steps) = shape[:2], self.place.rate()
             rate = mean.reshape(shape[2], -1).mean(1)  # per neuron, or per channel of a feature map
             each = self.rate_term.density(rate) / (all_steps * batch) * (steps // len(answer))
             answer -= each[:, None].expand(-1, answer.shape[2] // len(each)).reshape(-1)
@@ -190,7 +172,6 @@ class Scan(torch.autograd.Function):
         keep = any(ctx.needs_input_grad)
         spikes, v, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, keep)
         out: Tensor = spikes.reshape(steps, *x.shape[1:]).data  # not a view: it may be overwritten (spikes += skip)
-        backward.begin(spikes)
         if keep:
             ctx.dynamics, ctx.backward_, ctx.shape, ctx.steps = dynamics, backward, x.shape, steps
             ctx.learns = any(ctx.needs_input_grad[1:5])
@@ -213,7 +194,7 @@ class Scan(torch.autograd.Function):
         flat_spikes = None if spikes is None else spikes.flatten(2)
         none = torch.zeros_like(v[0]), None if start.a is None else torch.zeros_like(v[0])
         static = ctx.shape[0] < ctx.steps and not ctx.learns
-        carry, after = how.taken() or (none, None)
+        carry, after = how.place.message or (none, None)
         answer, carry = how.scan(message, v, p, start, carry, ctx.dynamics, static)
         learnt: dict[str, Tensor] = {}
         if flat_spikes is not None and ctx.learns:
@@ -221,7 +202,7 @@ class Scan(torch.autograd.Function):
             learnt, after = parameter_messages(*own, after)
             if ctx.shape[0] < ctx.steps:
                 answer = answer.sum(0, keepdim=True)
-        how.left((carry, after))
+        how.place.leave((carry, after))
         how.after(message, answer, flat_spikes, torch.Size((ctx.steps, *ctx.shape[1:])))
         parameters = needed(learnt, (beta, theta, kappa, rho), ctx.needs_input_grad[1:5], features)
         return answer.reshape(ctx.shape), *parameters, None, None, None, None

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lfp_snn.kernels import select
 from lfp_snn.neurons.ambient import ambient
+from lfp_snn.neurons.later import place_in
 from lfp_snn.neurons.scan import fit, flat
 
 
@@ -26,8 +27,7 @@ class LeakyIntegral(torch.autograd.Function):
         features = x.shape[2:]
         flat_decay = flat(decay, features)
         y: Tensor = select(x).filter_forward(x.flatten(2), flat_decay, start.flatten(1), steps)
-        ctx.shape, ctx.steps, ctx.later = x.shape, steps, ambient().later
-        ctx.ticket = None if ctx.later is None else ctx.later.ticket()
+        ctx.shape, ctx.steps, ctx.place = x.shape, steps, place_in(ambient().later)
         out = y.reshape(steps, *x.shape[1:]).data  # not a view: it may be overwritten
         ctx.save_for_backward(decay, start, out if ctx.needs_input_grad[1] else None)
         return out
@@ -38,10 +38,9 @@ class LeakyIntegral(torch.autograd.Function):
         decay, start, y = ctx.saved_tensors
         features = ctx.shape[2:]
         static = ctx.shape[0] < ctx.steps and y is None
-        carry = None if ctx.later is None else ctx.later.take(ctx.ticket)
-        g_x, first = select(g).filter_backward(g.contiguous().flatten(2), flat(decay, features), static, carry)
-        if ctx.later is not None:
-            ctx.later.put(ctx.ticket, first)
+        how = g.contiguous().flatten(2), flat(decay, features), static, ctx.place.message
+        g_x, first = select(g).filter_backward(*how)
+        ctx.place.leave(first)
         g_decay = None
         if y is not None:
             before = torch.cat([start[None], y[:-1]]).flatten(2)
