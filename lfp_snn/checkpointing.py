@@ -21,7 +21,7 @@ from torch.overrides import _get_current_function_mode_stack
 from lfp_snn.neurons import SpikingNeuron
 from lfp_snn.neurons.ambient import Ambient, ambient, surrounded
 from lfp_snn.neurons.later import Later
-from lfp_snn.neurons.scan import Backward
+from lfp_snn.neurons.scan import Backward, Record
 from lfp_snn.neurons.surrogate import ATan
 from lfp_snn.propagation.feedback import Scaler
 from lfp_snn.propagation.mode import Pass
@@ -140,7 +140,7 @@ class _Pieces(torch.autograd.Function):
         run: _Run = ctx.run
         total: dict[Tensor, Tensor] = {}
         neurons = [m for m in run.network.modules() if isinstance(m, SpikingNeuron)] if run.ambient.record else []
-        relevance: dict[SpikingNeuron, list[Tensor]] = {m: [] for m in neurons}
+        records: dict[SpikingNeuron, list[Record]] = {m: [] for m in neurons}
         g_x: list[Tensor] = []
         run.later.forget()
         for k in range(len(run.pieces) - 1, -1, -1):
@@ -158,9 +158,9 @@ class _Pieces(torch.autograd.Function):
                     total[p] = total[p] + g if p in total else g
             g_x += answers[len(learning) :]
             for m in neurons:
-                relevance[m].append(cast(Tensor, m.relevance))
+                records[m].append(cast(Record, m.record))
         for m in neurons:
-            m.relevance = torch.cat(relevance[m][::-1])
+            m.record = Record(*(torch.cat(pieces[::-1]) for pieces in zip(*records[m], strict=True)))
         scale = run.ambient.scale
         if isinstance(scale, Scaler) and scale.keep:  # each piece has left its own part only
             for p in run.own:

@@ -46,7 +46,7 @@ class Ambient:
     rate_term : RateTerm or None
         Homeostasis of hidden neurons.
     record : bool
-        Whether neurons keep the reward of each of their spikes in ``neuron.relevance``.
+        Whether neurons keep the reward of each of their spikes, and more, in ``neuron.record``.
     later : Later or None
         Where messages are handed over, if this is a piece of a longer time.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from lfp_snn.neurons import compiled
 from lfp_snn.neurons.ambient import ambient
 from lfp_snn.neurons.later import place_in
 from lfp_snn.neurons.recurrent import RecurrentScan
-from lfp_snn.neurons.scan import Backward, Scan
+from lfp_snn.neurons.scan import Backward, Record, Scan
 from lfp_snn.neurons.surrogate import ATan, Surrogate
 from lfp_snn.synapses import mark
 
@@ -131,8 +132,9 @@ class SpikingNeuron(TimeModule):
 
     Attributes
     ----------
-    relevance : Tensor or None
-        Reward of every spike ``[T, B, ...]`` of the last backward pass, where the propagator was asked to record.
+    record : Record or None
+        Of the last backward pass, where the propagator was asked to record: spikes, the reward of each, the membrane,
+        its threshold, and the reward that went back through the membrane.
     """
 
     recurrent: nn.Parameter | None
@@ -158,12 +160,17 @@ class SpikingNeuron(TimeModule):
         self._add("threshold", threshold, learn_threshold)
         self.reset, self.reset_delay = reset, reset_delay
         self.surrogate = surrogate if surrogate is not None else ATan()
-        self.relevance: Tensor | None = None
+        self.record: Record | None = None
         if recurrent is None:
             self.register_parameter("recurrent", None)
         else:
             self.recurrent = nn.Parameter(torch.empty(recurrent, recurrent))
             nn.init.orthogonal_(self.recurrent, gain=RECURRENT_GAIN)
+
+    @property
+    def relevance(self) -> Tensor | None:
+        """Reward of every spike ``[T, B, ...]`` of the last backward pass, where the propagator was asked to record."""
+        return None if self.record is None else self.record.relevance
 
     def _scan(
         self,
@@ -178,7 +185,7 @@ class SpikingNeuron(TimeModule):
         """Run all steps and return the spikes with what is left of the state."""
         around = ambient()
         surrogate = around.surrogate or self.surrogate
-        keep = self._keep if around.record else None
+        keep = partial(self._keep, x.shape[2:]) if around.record else None
         backward = Backward(around.sharing, surrogate, around.rate_term, keep, place=place_in(around.later))
         dynamics = Dynamics(self.reset, self.reset_delay, kappa is not None)
         shape = x.shape[1:]
@@ -206,8 +213,8 @@ class SpikingNeuron(TimeModule):
             mark(spikes)  # reward passes only through a neuron that fired
         return spikes, Rest(v.reshape(shape), None if a is None else a.reshape(shape), i)
 
-    def _keep(self, relevance: Tensor) -> None:
-        self.relevance = relevance
+    def _keep(self, features: torch.Size, record: Record) -> None:
+        self.record = Record(*(q.reshape(*q.shape[:2], *features) for q in record))
 
     def extra_repr(self) -> str:
         """Show the parameters that make the neuron."""

@@ -85,7 +85,8 @@ class RecurrentScan(torch.autograd.Function):
             g_alpha = fit((before_i * answers).sum((0, 1)), alpha, features)
         g_V = outer(s[:-1].flatten(0, 1), answers[1:].flatten(0, 1)).addmm(answers[0].t(), start.s)
         out = answers.sum(0, keepdim=True) if ctx.constant else answers
-        how.after(densities, out, s, v.shape)
+        how.keep(densities, own, v, s, p, start, ctx.dynamics)
+        how.after(out, s, v.shape)
         parameters = needed(learnt, (beta, theta, kappa, rho), ctx.needs_input_grad[3:7], features)
         return out, g_V, g_alpha, *parameters, None, None, None, None, None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +22,31 @@ from lfp_snn.rules.sharing import Sharing
 Carry = tuple[Tensor, Tensor | None]
 
 
+class Record(NamedTuple):
+    r"""What a neuron keeps of a backward pass, each ``[T, B, ...]``.
+
+    Attributes
+    ----------
+    spikes : Tensor
+        What the neurons fired.
+    relevance : Tensor
+        Reward of each spike.
+    membrane : Tensor
+        The membrane :math:`v_t` that was compared with the threshold.
+    threshold : Tensor
+        That threshold, with adaptation.
+    carried : Tensor
+        Reward :math:`Q = \beta w\, n_t` that a step passes back to the step before, where the membrane came from. Zeros
+        where a constant current's message was summed over time.
+    """
+
+    spikes: Tensor
+    relevance: Tensor
+    membrane: Tensor
+    threshold: Tensor
+    carried: Tensor
+
+
 @dataclass
 class Backward:
     """How one call of a neuron answers the message that comes back to it.
@@ -33,7 +58,7 @@ class Backward:
     sharing: Sharing | None
     surrogate: Surrogate
     rate_term: RateTerm | None = None
-    record: Callable[[Tensor], None] | None = None
+    record: Callable[[Record], None] | None = None
     readout: bool = False
     place: Place = field(default_factory=Place)
 
@@ -49,15 +74,24 @@ class Backward:
         how = (type(s).derivative, s.slope, s.attach_reset)
         return kernels.backward_surrogate(message, v, p, start, carry, dynamics, *how, static)  # type: ignore[no-any-return]
 
-    def after(self, message: Tensor, answer: Tensor, spikes: Tensor | None, shape: torch.Size) -> None:
-        """Record the reward of each spike and add the homeostatic term to the answer, where they are wanted.
+    def keep(
+        self, message: Tensor, n: Tensor, v: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics
+    ) -> None:
+        """Record what came to the spikes, each ``[T, B, N]``, and the density ``n`` of the membrane's terms."""
+        if self.record is None:
+            return
+        a = adaptation(spikes, p, start)
+        threshold = p.theta if a is None or p.kappa is None else p.theta + p.kappa * a
+        carried = torch.zeros_like(v)
+        if len(n) == len(v):
+            carried = -p.beta * _carried(v, spikes, p, start, dynamics) * n
+        relevance = -message if self.readout else -message * spikes
+        self.record(Record(spikes, relevance, v, threshold.expand_as(v), carried))
 
-        ``shape`` is that of the spikes, ``[T, B, ...]``.
-        """
+    def after(self, answer: Tensor, spikes: Tensor | None, shape: torch.Size) -> None:
+        """Add the homeostatic term to the answer, where it is wanted; ``shape`` is that of the spikes."""
         if spikes is None:
             return
-        if self.record is not None:
-            self.record((-message if self.readout else -message * spikes).reshape(shape))
         if self.rate_term is not None and not self.readout:
             (steps, batch), (mean, all_steps) = shape[:2], self.place.rate()
             rate = mean.reshape(shape[2], -1).mean(1)  # per neuron, or per channel of a feature map
@@ -79,6 +113,14 @@ def adaptation(spikes: Tensor, p: Parameters, start: Start) -> Tensor | None:
     return history
 
 
+def _carried(v: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics) -> Tensor:
+    """Return the membrane that decays into each step, ``[T, B, N]``."""
+    s_prev, v_prev = torch.cat([start.s[None], spikes[:-1]]), torch.cat([start.v[None], v[:-1]])
+    if dynamics.reset == "zero":
+        return v_prev * (1 - s_prev)
+    return v_prev if dynamics.reset == "none" or dynamics.delayed else v_prev - s_prev * p.theta
+
+
 def parameter_messages(
     answer: Tensor,
     v: Tensor,
@@ -97,13 +139,9 @@ def parameter_messages(
     Every parameter is a weight of the state update: decay times membrane, minus threshold times reset, and so on. The
     threshold (base and adapting) is also what the membrane is compared with: a term ``-theta`` of the decision.
     """
-    s_prev, v_prev = torch.cat([start.s[None], spikes[:-1]]), torch.cat([start.v[None], v[:-1]])
-    a = adaptation(spikes, p, start)
-    carried, through = v_prev, p.beta
-    if dynamics.reset == "zero":
-        carried, through = v_prev * (1 - s_prev), p.beta * (1 - spikes)
-    elif dynamics.reset == "subtract" and not dynamics.delayed:
-        carried = v_prev - s_prev * p.theta
+    s_prev, a = torch.cat([start.s[None], spikes[:-1]]), adaptation(spikes, p, start)
+    carried = _carried(v, spikes, p, start, dynamics)
+    through = p.beta * (1 - spikes) if dynamics.reset == "zero" else p.beta
     # The message of the decision "membrane against threshold": for a gradient, without what came through the membrane.
     next_answer, next_a = (torch.zeros_like(answer[0]), None) if after is None else after
     later = torch.cat([answer[1:], next_answer[None]])
@@ -200,9 +238,11 @@ class Scan(torch.autograd.Function):
         if flat_spikes is not None and ctx.learns:
             own = answer, v, flat_spikes, p, start, ctx.dynamics, how.sharing is not None
             learnt, after = parameter_messages(*own, after)
-            if ctx.shape[0] < ctx.steps:
-                answer = answer.sum(0, keepdim=True)
         how.place.leave((carry, after))
-        how.after(message, answer, flat_spikes, torch.Size((ctx.steps, *ctx.shape[1:])))
+        if flat_spikes is not None:
+            how.keep(message, answer, v, flat_spikes, p, start, ctx.dynamics)
+        if ctx.learns and ctx.shape[0] < ctx.steps:
+            answer = answer.sum(0, keepdim=True)
+        how.after(answer, flat_spikes, torch.Size((ctx.steps, *ctx.shape[1:])))
         parameters = needed(learnt, (beta, theta, kappa, rho), ctx.needs_input_grad[1:5], features)
         return answer.reshape(ctx.shape), *parameters, None, None, None, None
