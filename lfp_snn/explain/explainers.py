@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lfp_snn.errors import ConfigError
-from lfp_snn.explain.relevance import evaluating, explain
+from lfp_snn.explain.relevance import Against, contrast, explain, mode
 from lfp_snn.neurons.ambient import Ambient, surrounded
 from lfp_snn.neurons.surrogate import ATan, Surrogate
 from lfp_snn.propagation import LFP
@@ -36,7 +36,9 @@ class Relevance:
     network : nn.Module
         Explained.
     lfp : LFP, optional
-        The rules.
+        The rules; by default those of `explain`.
+    against : Against
+        Whose score is subtracted, as for `explain`.
 
     Examples
     --------
@@ -47,10 +49,11 @@ class Relevance:
 
     network: nn.Module
     lfp: LFP | None = None
+    against: Against = None
 
     def __call__(self, x: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the relevance; see `Explainer`."""
-        return explain(self.network, x, target, lengths=lengths, lfp=self.lfp).relevance
+        return explain(self.network, x, target, against=self.against, lengths=lengths, lfp=self.lfp).relevance
 
 
 @dataclass
@@ -65,6 +68,8 @@ class GradientTimesInput:
         Explained.
     surrogate : Surrogate
         Derivative of the spike.
+    against : Against
+        Whose score is subtracted, as for `explain`.
 
     Examples
     --------
@@ -75,13 +80,15 @@ class GradientTimesInput:
 
     network: nn.Module
     surrogate: Surrogate = field(default_factory=ATan)
+    against: Against = None
 
     def __call__(self, x: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the product; see `Explainer`."""
         x = x.detach().clone().requires_grad_()
-        with evaluating(self.network), torch.enable_grad(), surrounded(Ambient(surrogate=self.surrogate)):
+        with mode(self.network, False), torch.enable_grad(), surrounded(Ambient(surrogate=self.surrogate)):
             z = scores(self.network(x), lengths)
-            (g,) = torch.autograd.grad(z.gather(1, target[:, None]).sum(), x, allow_unused=True)
+            explained = (z * contrast(z, target, self.against)).sum()
+            (g,) = torch.autograd.grad(explained, x, allow_unused=True)
         return torch.zeros_like(x) if g is None else x.detach() * g
 
 
@@ -121,7 +128,7 @@ class Occlusion:
         if len(self.block) != len(axes) or min(self.block) < 1:
             raise ConfigError(f"a block of {len(axes)} positive sizes is needed (steps, space), got {self.block}")
         relevance = torch.zeros_like(x)
-        with evaluating(self.network), torch.no_grad():
+        with mode(self.network, False), torch.no_grad():
             whole = self._score(x, target, lengths)
             for place in torch.cartesian_prod(
                 *(torch.arange(0, x.shape[axis], size) for axis, size in zip(axes, self.block, strict=True))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lfp_snn.data import Batch
 from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.explain.explainers import Explainer
-from lfp_snn.explain.relevance import evaluating
+from lfp_snn.explain.relevance import mode
 from lfp_snn.rewards import scores
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -142,7 +142,7 @@ def faithfulness(
     deletion = {name: torch.zeros(len(shares)) for name in explainers}
     insertion = {name: torch.zeros(len(shares)) for name in explainers}
     examples = 0
-    with evaluating(network):
+    with mode(network, False):
         for x, target, lengths in progress(batches):
 
             def right(x: Tensor, target: Tensor = target, lengths: Tensor | None = lengths) -> tuple[Tensor, Tensor]:

@@ -12,16 +12,21 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from lfp_snn.diagnosis.probe import Probe
-from lfp_snn.errors import ShapeError
+from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.neurons import SpikingNeuron
 from lfp_snn.propagation import LFP
 from lfp_snn.rewards import Given, Reward, scores
 from lfp_snn.rewards.base import one_hot, valid
+from lfp_snn.rules.sharing import Conserving
+
+Against: TypeAlias = int | Tensor | Literal["next", "rest"] | None
+"""Whose score is subtracted from that of the explained class."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ class Explanation:
         ``[B, C]``; the largest is the decision.
     target : Tensor
         ``[B]``, the class that is explained.
+    reward : Tensor
+        What was handed to the output, of its shape, and is explained: the score of the class (minus others').
     layers : dict
         Name of a module -> `Layer`, in the order in which they ran.
     lengths : Tensor or None
@@ -75,6 +82,7 @@ class Explanation:
     output: Tensor
     scores: Tensor
     target: Tensor
+    reward: Tensor
     layers: dict[str, Layer]
     lengths: Tensor | None = None
 
@@ -92,6 +100,13 @@ class Explanation:
         r = self.relevance.sum(0) if self.temporal else self.relevance
         return r.sum(1) if r.dim() == 4 else r
 
+    def missing(self) -> Tensor:
+        """Return the share of the reward that did not arrive at the input, ``[B]``: kept by biases, resets, epsilon."""
+        axes = (0, 2) if self.temporal else (1,)
+        given = self.reward.sum(axes)
+        arrived = self.relevance.flatten(2).sum(2).sum(0) if self.temporal else self.relevance.flatten(1).sum(1)
+        return (given - arrived) / given.abs().clamp(min=torch.finfo(given.dtype).tiny)
+
     def sample(self, index: int) -> Explanation:
         """Return the explanation of one example, as a batch of one."""
         batch = len(self.target)
@@ -106,9 +121,10 @@ class Explanation:
             name: Layer(*(None if q is None else pick(q, self.temporal) for q in vars(layer).values()))  # type: ignore[arg-type]
             for name, layer in self.layers.items()
         }
-        x, relevance, output = (pick(q, self.temporal) for q in (self.x, self.relevance, self.output))
+        timed = (self.x, self.relevance, self.output, self.reward)
+        x, relevance, output, reward = (pick(q, self.temporal) for q in timed)
         lengths = None if self.lengths is None else self.lengths[chosen]
-        return Explanation(x, relevance, output, self.scores[chosen], self.target[chosen], layers, lengths)
+        return Explanation(x, relevance, output, self.scores[chosen], self.target[chosen], reward, layers, lengths)
 
 
 def explain(
@@ -116,25 +132,28 @@ def explain(
     x: Tensor,
     target: int | Tensor | None = None,
     *,
-    against: int | Tensor | None = None,
+    against: Against = None,
     reward: Reward | Tensor | None = None,
     steps: int | None = None,
     lengths: Tensor | None = None,
     lfp: LFP | None = None,
+    training: bool = False,
 ) -> Explanation:
     """Explain the decisions of a network, whatever it was trained by.
 
     Parameters
     ----------
     network : nn.Module
-        Of this package, or one that LFP can be attached to. It is run as in evaluation, and left as it was: weights,
-        their gradients and their feedback are not touched.
+        Of this package, or one that LFP can be attached to. It is left as it was: weights, their gradients, buffers
+        and modes are not touched.
     x : Tensor
         The input ``[T, B, ...]``, or ``[B, ...]`` for a network without time or together with ``steps``.
     target : int or Tensor, optional
-        The class to explain, one for all or ``[B]``. By default the one the network decided for.
-    against : int or Tensor, optional
-        A class whose score is subtracted: why this one, and not that one?
+        The class to explain, one for all or ``[B]``. By default the one the network decided for. (A class whose output
+        neuron was silent has a score of 0, of which nothing is to be explained.)
+    against : int, Tensor, "next" or "rest", optional
+        A class whose score is subtracted: why this one, and not that one? ``"next"`` is the best of the others,
+        ``"rest"`` the mean of all others.
     reward : Reward or Tensor, optional
         What is handed to the output instead of the score: a criterion of :mod:`lfp_snn.rewards` (``target`` is then
         what it takes), or the reward itself, of the output's shape.
@@ -143,13 +162,15 @@ def explain(
     lengths : Tensor, optional
         ``[B]``, the valid steps of each example.
     lfp : LFP, optional
-        The rules. By default LFP's own (:class:`lfp_snn.LFP`).
+        The rules. By default ``LFP(sharing=Conserving())``, under which relevance is not lost on its way through time
+        (for what other rules give, see :mod:`lfp_snn.explain.faithfulness`).
+    training : bool
+        Whether to run as in training, with batch statistics and dropout.
 
     Returns
     -------
     Explanation
-        Its relevances add up to the explained score, but for what biases, resets and stabilisers keep (all of it comes
-        back under ``LFP(sharing=Conserving())`` in a network without biases and resets).
+        Its relevances add up to the explained score, but for what biases, resets and stabilisers keep.
 
     Raises
     ------
@@ -172,23 +193,23 @@ def explain(
             raise ShapeError(f"steps must be at least 1, got {steps}")
         x = x.expand(steps, *x.shape)
     x = x.detach().clone().requires_grad_()
-    rules = copy.copy(lfp) if lfp is not None else LFP()
+    rules = copy.copy(lfp) if lfp is not None else LFP(sharing=Conserving())
     rules.record, rules.homeostasis, rules.keep_feedback = _can_record(network), None, False
     neurons = {name: m for name, m in network.named_modules() if isinstance(m, SpikingNeuron)}
     for neuron in neurons.values():
         neuron.record = None
-    with evaluating(network), Probe(network) as probe, torch.enable_grad(), rules.context(network):
+    with mode(network, training), Probe(network) as probe, torch.enable_grad(), rules.context(network):
         output: Tensor = network(x)
         if not isinstance(output, Tensor):
             raise ShapeError(f"the network must return its output alone, got {type(output).__name__}")
         batch = output.shape[-2]
         z = scores(output.detach(), lengths)
         chosen = z.argmax(-1) if target is None else _classes(target, batch, z)
-        if isinstance(reward, Reward):
-            loss = reward(output, chosen, lengths)
+        if reward is None:
+            given = _score(output.detach(), z, chosen, against, lengths)
         else:
-            given = _score(output.detach(), chosen, against, lengths) if reward is None else reward
-            loss = Given()(output, given, lengths)
+            given = reward.reward(output.detach(), chosen, lengths) if isinstance(reward, Reward) else reward
+        loss = Given()(output, given, lengths)
         (g,) = torch.autograd.grad(loss, x, allow_unused=True)
     relevance = torch.zeros_like(x) if g is None else -batch * x.detach() * g
     layers = {}
@@ -201,7 +222,7 @@ def explain(
         layers = {name: Layer(layer.output[0], layer.relevance[0]) for name, layer in layers.items()}
     for neuron in neurons.values():
         neuron.record = None
-    return Explanation(x.detach(), relevance, output.detach(), z, chosen, layers, lengths)
+    return Explanation(x.detach(), relevance, output.detach(), z, chosen, given, layers, lengths)
 
 
 def _can_record(network: nn.Module) -> bool:
@@ -214,12 +235,30 @@ def _classes(target: int | Tensor, batch: int, z: Tensor) -> Tensor:
     return torch.full((batch,), target, device=z.device) if isinstance(target, int) else target.to(z.device)
 
 
-def _score(output: Tensor, target: Tensor, against: int | Tensor | None, lengths: Tensor | None) -> Tensor:
-    """Return the reward that makes up the score of a class (minus that of another)."""
-    wanted = one_hot(target, output)
-    if against is not None:
-        wanted = wanted - one_hot(_classes(against, len(target), output), output)
+def _score(output: Tensor, z: Tensor, target: Tensor, against: Against, lengths: Tensor | None) -> Tensor:
+    """Return the reward that makes up the score of a class (minus that of others)."""
+    wanted = contrast(z, target, against)
     return output * wanted if output.dim() == 2 else output * wanted * valid(output, lengths)
+
+
+def contrast(z: Tensor, target: Tensor, against: Against) -> Tensor:
+    """Return the weights ``[B, C]`` of the scores ``z`` in what is explained: 1 for the class, negative against others.
+
+    Raises
+    ------
+    ConfigError
+        If ``against`` is a word that is not known.
+    """
+    wanted = one_hot(target, z)
+    if against is None:
+        return wanted
+    if against == "rest":
+        return wanted - (1 - wanted) / max(1, z.shape[1] - 1)
+    if against == "next":
+        return wanted - one_hot(z.detach().scatter(1, target[:, None], -torch.inf).argmax(-1), z)
+    if not isinstance(against, int | Tensor):
+        raise ConfigError(f"against is a class, classes [B], 'next', 'rest' or None, got {against!r}")
+    return wanted - one_hot(_classes(against, len(target), z), z)
 
 
 def _spiking(neuron: SpikingNeuron, output: Tensor, batch: int) -> Layer:
@@ -231,12 +270,16 @@ def _spiking(neuron: SpikingNeuron, output: Tensor, batch: int) -> Layer:
 
 
 @contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Run a network as in evaluation, and leave each module in the mode it had."""
+def mode(network: nn.Module, training: bool) -> Iterator[None]:
+    """Run a network as in training or in evaluation, and leave modes and buffers as they were."""
     modes = {module: module.training for module in network.modules()}
-    network.eval()
+    buffers = [(b, b.clone()) for b in network.buffers()] if training else []
+    network.train(training)
     try:
         yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module, before in modes.items():
+            module.training = before
+        with torch.no_grad():
+            for buffer, content in buffers:
+                buffer.copy_(content)
