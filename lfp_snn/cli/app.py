@@ -17,6 +17,7 @@ from lfp_snn.cli import data
 from lfp_snn.cli.compare import compare
 from lfp_snn.cli.doctor import doctor
 from lfp_snn.cli.evaluate import evaluate
+from lfp_snn.cli.explain import explain
 from lfp_snn.cli.process import first_process
 from lfp_snn.cli.sweep import sweep
 from lfp_snn.cli.train import train
@@ -31,6 +32,7 @@ a spiking network on them and draws what it learned."""
 app = App(name="lfp-snn", help=_HELP, version=__version__, help_format="markdown", suppress_keyboard_interrupt=False)
 app.command(train)
 app.command(evaluate, name="eval")
+app.command(explain)
 app.command(doctor)
 app.command(compare)
 app.command(sweep)

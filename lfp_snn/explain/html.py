@@ -98,17 +98,16 @@ def _figure(why: Explanation, events: NDArray[np.void], class_names: Sequence[st
         return go.Bar(x=now, y=names, orientation="h", marker={"color": colours})
 
     drawn = subplots.make_subplots(
-        rows=1, cols=2, column_widths=[0.68, 0.32], horizontal_spacing=0.2, specs=[[{"type": "scene" if spatial else "xy"}, {"type": "xy"}]],
+        rows=1, cols=2, column_widths=[0.68, 0.32], horizontal_spacing=0.2,
+        specs=[[{"type": "scene" if spatial else "xy"}, {"type": "xy"}]],
         subplot_titles=("events, bright: for, dark: against", "evidence"),
     )  # fmt: skip
     drawn.add_trace(points(len(evidence), **space, mode="markers", marker=_marker(events["relevance"], spatial)), 1, 1)
     drawn.add_trace(bars(len(evidence)), 1, 2)
     drawn.frames = [go.Frame(data=[points(k), bars(k)], traces=[0, 1], name=str(k)) for k in ends.tolist()]
     at_once = {"frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
-    steps = [
-        {"label": f.name, "method": "animate", "args": [[f.name], {"mode": "immediate", **at_once}]}
-        for f in drawn.frames
-    ]
+    moves = {"mode": "immediate", **at_once}
+    steps = [{"label": f.name, "method": "animate", "args": [[f.name], moves]} for f in drawn.frames]
     run = {"fromcurrent": True, "frame": {"duration": 120, "redraw": True}, "transition": {"duration": 0}}
     play = {"label": "play", "method": "animate", "args": [None, run]}
     low, high = min(0.0, float(evidence.min())), max(float(evidence.max()), 1e-9)
@@ -116,15 +115,14 @@ def _figure(why: Explanation, events: NDArray[np.void], class_names: Sequence[st
     drawn.update_layout(
         title=title, template="plotly_white", showlegend=False, height=640,
         sliders=[{"active": len(ends) - 1, "currentvalue": {"prefix": "step "}, "pad": {"t": 40}, "steps": steps}],
-        updatemenus=[{"type": "buttons", "x": 1.0, "y": 1.2, "showactive": False, "buttons": [play]}],
+        updatemenus=[{"type": "buttons", "x": 0.6, "y": 1.16, "showactive": False, "buttons": [play]}],
     )  # fmt: skip
     drawn.update_xaxes(range=[1.05 * low, 1.05 * high], row=1, col=2)
     drawn.update_yaxes(autorange="reversed", row=1, col=2)
     if spatial:
         shape = {"aspectmode": "manual", "aspectratio": {"x": 1.6, "y": 1, "z": 1}}
-        drawn.update_scenes(
-            xaxis=time_axis, yaxis_title="x", zaxis={"title": {"text": "y"}, "autorange": "reversed"}, **shape
-        )
+        down = {"title": {"text": "y"}, "autorange": "reversed"}
+        drawn.update_scenes(xaxis=time_axis, yaxis_title="x", zaxis=down, **shape)
     else:
         drawn.update_xaxes(**time_axis, row=1, col=1)
         drawn.update_yaxes(title="channel", row=1, col=1)

@@ -91,7 +91,9 @@ def test_in_a_browser(browser: Any, tmp_path: Path, height: int) -> None:
     t = events["t"] - events["t"].min()
     assert abs(shown - int((t <= t.max() * step / 10).sum())) <= 1
     np.testing.assert_allclose(evidence, why.output[:step, 0].sum(0) / 10, rtol=1e-4)
-    assert {"left", "right", "still"} <= {e.text for e in browser.find_elements(By.CSS_SELECTOR, ".ytick text, .y2tick text")}
+    assert {"left", "right", "still"} <= {
+        e.text for e in browser.find_elements(By.CSS_SELECTOR, ".ytick text, .y2tick text")
+    }
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert not errors
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -75,14 +76,14 @@ def event_cloud(events: NDArray[np.void], sensor_size: Sequence[int], most: int 
     width, height, _ = check_sensor_size(sensor_size)
     shown = fewer(events, most)
     drawn = figure(4.5, 3.6 if height > 1 else 2.6)
-    axis = drawn.add_subplot(projection="3d") if height > 1 else drawn.add_subplot()
+    axis: Any = drawn.add_subplot(projection="3d") if height > 1 else drawn.add_subplot()
     place = [(shown["t"] - events["t"][0]) / 1000, shown["x"], shown["y"]][: 3 if height > 1 else 2]
-    look = {"lw": 0, "depthshade": False} if height > 1 else {"lw": 0}
+    look: dict[str, Any] = {"lw": 0, "depthshade": False} if height > 1 else {"lw": 0}
     if "relevance" in (shown.dtype.names or ()):
         r = shown["relevance"]
         scale = limits(r)
         order = np.argsort(np.abs(r), kind="stable")  # what matters is drawn last
-        how = {"c": r[order], "s": sizes(r, scale, 0.5, 14)[order], "cmap": RAMP, "norm": scale}
+        how: dict[str, Any] = {"c": r[order], "s": sizes(r, scale, 0.5, 14)[order], "cmap": RAMP, "norm": scale}
         bar(drawn, axis.scatter(*(q[order] for q in place), **how, **look), axis)
     else:
         for on, colour, label in ((True, "0.65", "ON"), (False, "0.0", "OFF")):

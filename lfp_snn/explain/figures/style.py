@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 RAMP = "cividis"
@@ -28,7 +29,7 @@ def paper(drawn: Figure) -> Figure:
     """Bring all text of a figure to sizes for paper, and return it."""
     for axis in drawn.axes:
         if axis.get_xlabel() == "time step":
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.title.set_fontsize(_FONTS["axes.titlesize"])
         labels = [axis.xaxis.label, axis.yaxis.label, *([axis.zaxis.label] if hasattr(axis, "zaxis") else [])]
         for label in labels:

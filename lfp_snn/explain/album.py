@@ -1,0 +1,214 @@
+"""Everything about one decision in a folder: figures, an animation, an interactive view, and the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lfp_snn.data import Binning, EventDataset, Events, SensorSize, bin_events, read_recording
+from lfp_snn.errors import ConfigError, DataError
+from lfp_snn.explain import figures
+from lfp_snn.explain.events import relevance_of_events
+from lfp_snn.explain.html import write_html
+from lfp_snn.explain.relevance import Against, Explanation, explain
+from lfp_snn.explain.stream import Decisions
+from lfp_snn.training.build import Task
+from lfp_snn.training.run_folder import write_json
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One example of which the decision is explained.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in titles.
+    x : Tensor
+        The network's input, ``[T, 1, ...]`` or, without time, ``[1, ...]``.
+    label : int or None
+        Its class, where it is known.
+    lengths : Tensor or None
+        ``[1]``, its valid steps.
+    events : ndarray or None
+        Of which the input was made.
+    """
+
+    name: str
+    x: Tensor
+    label: int | None = None
+    lengths: Tensor | None = None
+    events: Events | None = None
+
+
+def sample(task: Task, split: str, index: int) -> Subject:
+    """Take an example of a run's data.
+
+    Parameters
+    ----------
+    task : Task
+        The run (:func:`lfp_snn.training.rerun.load_run`).
+    split : str
+        ``train``, ``val`` or ``test``.
+    index : int
+        Its number there.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such example.
+    """
+    part = getattr(task.splits, split)
+    if not 0 <= index < len(part):
+        raise ConfigError(f"the {split} part has examples 0 to {len(part) - 1}, not {index}")
+    part = part.subset(np.arange(len(part)))  # as it is: without augmentation
+    x, target, lengths = part.__getitems__([index])
+    events = part.events(index) if isinstance(part, EventDataset) else None
+    return Subject(f"{split} example {index}", task.encode(x), int(target), lengths, events)
+
+
+def recording(task: Task, path: str | Path, number: int = 0) -> Subject:
+    """Take a recording from a file, binned as the run bins its data.
+
+    Preparation that a data set has of its own (N-MNIST's ``stabilize``, transforms) is not applied.
+
+    Parameters
+    ----------
+    task : Task
+        The run.
+    path : path
+        See `lfp_snn.data.read_recording`.
+    number : int
+        Which recording, in a file of many.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or its sensor is not that of the run.
+    ConfigError
+        If the run does not work on events.
+    """
+    size, binning, group = how_binned(task)
+    found = read_recording(path, index=number)
+    if found.sensor_size != size:
+        raise DataError(f"{path}: its sensor is {_size(found.sensor_size)}, that of the run {_size(size)}; crop it")
+    x = bin_events(found.events, found.sensor_size, binning, group=group)[:, None]
+    return Subject(Path(path).name, x, events=found.events)
+
+
+def how_binned(task: Task) -> tuple[SensorSize, Binning, int]:
+    """Return sensor size, binning and grouping of a run's recordings.
+
+    Raises
+    ------
+    ConfigError
+        If its data is not made of events, or they were binned beforehand.
+    """
+    part = task.splits.test
+    if not isinstance(part, EventDataset):
+        kind = "binned frames from the cache; train with data.cache = false" if task.splits.temporal else "pictures"
+        raise ConfigError(f"the run's data {task.splits.name!r} has no events at hand, but {kind}")
+    return part.sensor_size, part.binning, part.group
+
+
+def album(
+    task: Task, subject: Subject, out: str | Path, *, target: int | None = None, against: Against = None
+) -> dict[str, Any]:
+    """Explain a decision and write all there is to see into a folder.
+
+    ``explanation.json``, ``relevance.npy`` (the input's) and ``events.npy`` (with the field ``relevance``), figures as
+    ``.png``, ``decision.gif`` and, where plotly is installed, ``view.html``.
+
+    Parameters
+    ----------
+    task : Task
+        The run.
+    subject : Subject
+        From `sample` or `recording`.
+    out : path
+        The folder; it is made if need be, and files in it are replaced.
+    target : int, optional
+        The class to explain; by default the decision.
+    against : Against
+        See `lfp_snn.explain.explain`.
+
+    Returns
+    -------
+    dict
+        What ``explanation.json`` holds.
+    """
+    out, names = Path(out), task.splits.class_names
+    why = explain(task.network, subject.x, target, against=against, steps=task.steps, lengths=subject.lengths)
+    decided = int(why.scores.argmax(-1))
+    explained = int(why.target)
+    title = f"{subject.name}: decided {names[decided]}"
+    if subject.label is not None:
+        title += f", is {names[subject.label]}"
+    if explained != decided:
+        title += f"; why {names[explained]}?"
+    content: dict[str, Any] = {
+        "example": subject.name,
+        "class": None if subject.label is None else names[subject.label],
+        "decision": names[decided],
+        "explained": names[explained],
+        "scores": {name: float(z) for name, z in zip(names, why.scores[0], strict=True)},
+        "relevance for": float(why.relevance.clamp(min=0).sum()),
+        "relevance against": float(why.relevance.clamp(max=0).sum()),
+        "share that did not arrive": float(why.missing()),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    _save(out / "relevance.npy", (why.relevance[:, 0] if why.temporal else why.relevance[0]).cpu().numpy())
+    drawn = {"relevance": figures.relevance_map(why, title)}
+    if why.temporal:
+        content["steps until decided"] = int(Decisions(why.output, subject.lengths).latency(why.scores.argmax(-1))) + 1
+        content["steps"] = len(why.output)
+        drawn["time_course"] = figures.time_course(why, names, title=title)
+        if why.x.dim() == 5:
+            drawn["frames"] = figures.relevance_frames(why, title=title)
+        spiking = [name for name, layer in why.layers.items() if layer.membrane is not None]
+        if spiking:
+            drawn["raster"] = figures.raster(why, title=title)
+            drawn["membranes"] = figures.membranes(why, spiking[0], title=title)
+        figures.animate(why, out / "decision.gif", names, title=subject.name)
+    if (weights := _first_weights(task, why)) is not None:
+        drawn["receptive_fields"] = weights
+    if subject.events is not None:
+        size, binning, group = how_binned(task)
+        events = relevance_of_events(subject.events, why.relevance[:, 0], size, binning, group=group)
+        _save(out / "events.npy", events)
+        content["events"] = len(events)
+        drawn["cloud"] = figures.event_cloud(events, size, title=title)
+        if find_spec("plotly") is not None:
+            write_html(why, events, out / "view.html", names, title=title)
+    for name, figure in drawn.items():
+        figure.savefig(out / f"{name}.png", dpi=200)
+    write_json(out / "explanation.json", content)
+    return content
+
+
+def _first_weights(task: Task, why: Explanation) -> Any:
+    """Draw the weights of the first layer, if they are those of pictures."""
+    first = next((m for m in task.network.modules() if isinstance(m, nn.Linear | nn.Conv2d)), None)
+    shape = tuple(why.x.shape[2:] if why.temporal else why.x.shape[1:])
+    if first is None or len(shape) != 3:
+        return None
+    fits = isinstance(first, nn.Linear) and first.in_features == int(np.prod(shape))
+    return figures.receptive_fields(first, shape) if fits or isinstance(first, nn.Conv2d) else None
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """Write an array in one atomic step."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        np.save(file, array)
+    temporary.replace(path)
+
+
+def _size(size: SensorSize) -> str:
+    return f"{size[0]} x {size[1]} with {size[2]} polarities" if size[1] > 1 else f"{size[0]} channels"

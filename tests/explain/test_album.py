@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lfp_snn.data import Recording, write_recording
+from lfp_snn.errors import ConfigError, DataError
+from lfp_snn.explain import explain
+from lfp_snn.explain.album import album, recording, sample
+from lfp_snn.training.build import Task, build
+from lfp_snn.training.config import Config, apply
+
+
+def task(**changes: Any) -> Task:
+    layer = {"data": {"name": "event-digits", "n_bins": 6}, "model": {"name": "lif-cnn", "channels": [3, 4]}}
+    return build(apply(Config(), {**layer, **changes}, "test"))
+
+
+FILES = {
+    *("cloud.png", "decision.gif", "events.npy", "explanation.json", "frames.png", "membranes.png", "raster.png"),
+    *("receptive_fields.png", "relevance.npy", "relevance.png", "time_course.png", "view.html"),
+}
+
+
+def test_everything_about_an_example(tmp_path: Path) -> None:
+    run = task()
+    subject = sample(run, "test", 4)
+    found = album(run, subject, tmp_path / "why", against="next")
+    why = explain(run.network, subject.x, against="next")
+    assert {p.name for p in (tmp_path / "why").iterdir()} == FILES
+    relevance = np.load(tmp_path / "why" / "relevance.npy")
+    np.testing.assert_allclose(relevance, why.relevance[:, 0], rtol=1e-5, atol=1e-7)
+    events = np.load(tmp_path / "why" / "events.npy")
+    assert len(events) == found["events"] == len(run.splits.test.events(4))
+    inside = why.relevance[:, 0][why.x[:, 0] > 0].sum()
+    np.testing.assert_allclose(events["relevance"].sum(), inside, rtol=1e-3, atol=1e-4)
+    assert json.loads((tmp_path / "why" / "explanation.json").read_text()) == found
+    names = run.splits.class_names
+    assert found["class"] == names[int(run.splits.test.labels[4])]
+    assert found["decision"] == found["explained"] == names[int(why.scores.argmax())]
+    np.testing.assert_allclose(list(found["scores"].values()), why.scores[0], rtol=1e-5)
+    assert 1 <= found["steps until decided"] <= found["steps"] == 6
+
+
+def test_a_file_is_explained_as_the_data_set_s_recording(tmp_path: Path) -> None:
+    run = task()
+    part = run.splits.test
+    file = tmp_path / "digit.npz"
+    write_recording(file, Recording(part.events(7), part.sensor_size, "npz"))
+    subject = recording(run, file)
+    assert (subject.name, subject.label) == ("digit.npz", None)
+    assert torch.equal(subject.x, sample(run, "test", 7).x)
+    write_recording(file, Recording(part.events(7), (128, 128, 2), "npz"))
+    with pytest.raises(DataError, match="its sensor is 128 x 128 with 2 polarities, that of the run"):
+        recording(run, file)
+
+
+def test_a_training_example_is_not_augmented() -> None:
+    run = task(data={"name": "event-digits", "n_bins": 6, "augment": {"shift": 3, "drop": 0.5}})
+    subject = sample(run, "train", 2)
+    assert torch.equal(subject.x, sample(run, "train", 2).x)
+    assert int(subject.x.sum()) >= 0.95 * len(subject.events)
+
+
+def test_another_class_than_the_decision(tmp_path: Path) -> None:
+    run = task()
+    subject = sample(run, "test", 4)
+    decided = int(explain(run.network, subject.x).target)
+    other = (decided + 1) % 10
+    found = album(run, subject, tmp_path, target=other, against=decided)
+    assert found["explained"] == run.splits.class_names[other] != found["decision"]
+
+
+def test_pictures_without_time(tmp_path: Path) -> None:
+    run = task(data={"name": "digits"}, model={"name": "mlp"})
+    found = album(run, sample(run, "test", 0), tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} >= {"relevance.png", "relevance.npy", "explanation.json"}
+    assert "steps" not in found
+    with pytest.raises(ConfigError, match="no events at hand, but pictures"):
+        recording(run, "a.npz")
+
+
+def test_a_static_picture_is_explained_over_time(tmp_path: Path) -> None:
+    run = task(data={"name": "digits"}, model={"name": "lif-mlp"}, encoder={"name": "constant", "steps": 5})
+    found = album(run, sample(run, "test", 0), tmp_path)
+    assert found["steps"] == 5
+    assert np.load(tmp_path / "relevance.npy").shape[0] == 5
+    assert (tmp_path / "decision.gif").exists()
+
+
+def test_no_such_example() -> None:
+    with pytest.raises(ConfigError, match=r"the test part has examples 0 to \d+, not 100000"):
+        sample(task(), "test", 100_000)
