@@ -20,6 +20,7 @@ import torch
 from lfp_snn import keep_memory
 from lfp_snn.data import loader
 from lfp_snn.explain import Explainer, Faithfulness, GradientTimesInput, Occlusion, Random, Relevance, faithfulness
+from lfp_snn.explain.figures import curves
 from lfp_snn.training.rerun import load_run
 
 
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--part", default="test", choices=["train", "val", "test"])
     parser.add_argument("--examples", type=int, default=1000, help="the first so many of the part")
+    parser.add_argument("--figures", type=Path, help="folder for a picture of each run's curves")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -66,6 +68,9 @@ def main() -> None:
         batches = list(loader(part, 100))
         found = faithfulness(task.network, batches, explainers(task.network, batches[0].x))
         print("\n".join(rows(config.data.name, found)), flush=True)
+        if args.figures is not None:
+            args.figures.mkdir(parents=True, exist_ok=True)
+            curves(found, config.data.name).savefig(args.figures / f"faithfulness-{config.data.name}.png", dpi=150)
 
 
 if __name__ == "__main__":
