@@ -19,6 +19,7 @@ from lfp_snn.cli.doctor import doctor
 from lfp_snn.cli.evaluate import evaluate
 from lfp_snn.cli.explain import explain
 from lfp_snn.cli.process import first_process
+from lfp_snn.cli.show import show
 from lfp_snn.cli.sweep import sweep
 from lfp_snn.cli.train import train
 from lfp_snn.errors import LfpError
@@ -33,6 +34,7 @@ app = App(name="lfp-snn", help=_HELP, version=__version__, help_format="markdown
 app.command(train)
 app.command(evaluate, name="eval")
 app.command(explain)
+app.command(show)
 app.command(doctor)
 app.command(compare)
 app.command(sweep)

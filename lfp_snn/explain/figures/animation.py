@@ -1,14 +1,16 @@
-"""A decision as it is made: events with their relevance lighting up, and the evidence of the classes beside them."""
+"""Animations: a decision as it is made, relevance lighting up beside the evidence of the classes; and a recording."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+from matplotlib.figure import Figure
 
+from lfp_snn.data import ByCount, Recording, bin_events
 from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.explain.figures.inputs import one, planes
 from lfp_snn.explain.figures.style import RAMP, bar, figure, limits, paper
@@ -16,6 +18,8 @@ from lfp_snn.explain.relevance import Explanation
 
 MOST_FRAMES = 200
 """Longer recordings are shown in so many stretches."""
+MOST_PIXELS = 400
+"""Of a row or a column; sensors with more are shown in blocks."""
 AFTERGLOW = 0.7
 """What is left of an event's light one frame later."""
 
@@ -50,11 +54,7 @@ def animate(
     ShapeError
         If there is no time.
     """
-    path, why = Path(path), one(why)
-    if path.suffix.lower() not in (".gif", ".mp4"):
-        raise ConfigError(f"an animation ends in .gif or .mp4, not {path.suffix!r}")
-    if path.suffix.lower() == ".mp4" and not FFMpegWriter.isAvailable():
-        raise ConfigError(f"{path}: .mp4 needs ffmpeg, which is not installed; write a .gif, or install ffmpeg")
+    path, why = _checked(path), one(why)
     if not why.temporal:
         raise ShapeError("a network without time makes its decision at once: there is nothing to animate")
     x, r = planes(why.x, True), planes(why.relevance, True)
@@ -101,7 +101,74 @@ def animate(
             block.set_facecolor("black" if c == front else "0.75")
         heading.set_text(f"{title + ': ' if title else ''}step {end} of {len(x)}, in front: {names[front]}")
 
-    movie = FuncAnimation(drawn, draw, frames=len(cuts), init_func=lambda: None)
+    return _write(drawn, draw, len(cuts), path, fps)
+
+
+def animate_events(recording: Recording, path: str | Path, *, frames: int = 60, fps: int = 12, title: str = "") -> Path:
+    """Write an animation of a recording: ON bright, OFF dark on grey; channels of a one-dimensional sensor as rows.
+
+    Parameters
+    ----------
+    recording : Recording
+        Large sensors are shown in blocks of pixels.
+    path : path
+        ``.gif``, or ``.mp4`` where ffmpeg is installed; replaced if it is there.
+    frames : int
+        Stretches of equal length, at most 200.
+    fps : int
+        Frames a second.
+    title : str
+        Over the picture.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        For another kind of file, or ``.mp4`` without ffmpeg.
+    """
+    path = _checked(path)
+    events, (width, height, polarities) = recording.events, recording.sensor_size
+    frames = min(frames, MOST_FRAMES)
+    group = -(-max(width, height) // MOST_PIXELS)
+    x = bin_events(events, recording.sensor_size, ByCount(frames), group=group).numpy()
+    pictures = x[:, 1] - x[:, 0] if polarities == 2 else x.reshape(frames, -1, 1 if height == 1 else x.shape[-1])
+    top = float(np.quantile(np.abs(pictures[pictures != 0]), 0.9)) if pictures.any() else 1.0
+    drawn = figure(4.0, 4.0 * min(2.0, max(0.4, height / width)) + 0.6 if height > 1 else 3.0)
+    axis = drawn.subplots()
+    image = axis.imshow(
+        pictures[0], cmap="gray", vmin=-top, vmax=top, interpolation="nearest", aspect="equal" if height > 1 else "auto"
+    )
+    axis.set_xlabel("x" if height > 1 else "")
+    axis.set_ylabel("y" if height > 1 else "channel")
+    paper(drawn)
+    heading = drawn.suptitle(title, fontsize=9)
+    duration = float(events["t"][-1] - events["t"][0]) / 1000
+
+    def draw(k: int) -> None:
+        glow = AFTERGLOW ** np.arange(min(k, 6), -1, -1)[:, None, None]
+        image.set_data((glow * pictures[max(0, k - 6) : k + 1]).sum(0))
+        heading.set_text(f"{title + ': ' if title else ''}{duration * (k + 1) / frames:.1f} of {duration:.1f} ms")
+
+    return _write(drawn, draw, frames, path, fps)
+
+
+def _checked(path: str | Path) -> Path:
+    """Check that an animation of this name can be written."""
+    path = Path(path)
+    if path.suffix.lower() not in (".gif", ".mp4"):
+        raise ConfigError(f"an animation ends in .gif or .mp4, not {path.suffix!r}")
+    if path.suffix.lower() == ".mp4" and not FFMpegWriter.isAvailable():
+        raise ConfigError(f"{path}: .mp4 needs ffmpeg, which is not installed; write a .gif, or install ffmpeg")
+    return path
+
+
+def _write(drawn: Figure, draw: Callable[[int], None], frames: int, path: Path, fps: int) -> Path:
+    """Write an animation in one atomic step."""
+    movie = FuncAnimation(drawn, draw, frames=frames, init_func=lambda: None)
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     writer = PillowWriter(fps=fps) if path.suffix.lower() == ".gif" else FFMpegWriter(fps=fps)
     try:
