@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from lfp_snn.neurons.scan import Backward
 from lfp_snn.propagation.density import FromReward
 from lfp_snn.propagation.mode import PENDING
+from lfp_snn.rewards.base import OTHER_OUTPUT
 
 # Autograd nodes that only move the elements of their inputs.
 _MOVES = (
@@ -42,10 +43,18 @@ def spiking_sources(output: Tensor) -> list[Backward] | None:
 
 
 def receive_reward(outputs: Any, epsilon: float) -> Any:
-    """Make the first tensor among the outputs the place where reward enters, and return the outputs."""
+    """Make the first tensor among the outputs the place where reward enters, and return the outputs.
+
+    The others are marked: a reward that is given to one of them by mistake is told so.
+    """
     leaves, spec = pytree.tree_flatten(outputs)
+    entered = False
     for k, leaf in enumerate(leaves):
         if isinstance(leaf, Tensor) and leaf.requires_grad:
+            if entered:
+                setattr(leaf, OTHER_OUTPUT, True)
+                continue
+            entered = True
             sources = spiking_sources(leaf)
             if sources is None:
                 # If the output is that of a linear layer, its epsilon rule and this division are one and the same.
@@ -53,5 +62,4 @@ def receive_reward(outputs: Any, epsilon: float) -> Any:
             else:
                 for how in sources:
                     how.readout = True
-            break
     return pytree.tree_unflatten(leaves, spec)

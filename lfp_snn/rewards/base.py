@@ -10,7 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lfp_snn.errors import ShapeError
+from lfp_snn.errors import ConfigError, ShapeError
+
+
+OTHER_OUTPUT = "_lfp_other_output"
+"""On what a network under LFP returns besides the output that takes the reward."""
 
 
 class SendReward(torch.autograd.Function):
@@ -43,6 +47,8 @@ class Reward:
         If output, target and lengths do not belong together, or the batch is empty.
     ValueError
         If the output holds NaN or infinity.
+    ConfigError
+        If it is not the output that takes the reward: of several that a network returns under LFP, the first.
     """
 
     def reward(self, output: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -56,6 +62,11 @@ class Reward:
     def __call__(self, output: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return minus the mean reward; its ``backward()`` sends the reward into the network."""
         check(output, lengths)
+        if getattr(output, OTHER_OUTPUT, False):
+            raise ConfigError(
+                "a network under LFP takes the reward at the first of its outputs, and this is another one: let the "
+                "network return what is rewarded first, for example (mem, spk) instead of (spk, mem)"
+            )
         with torch.no_grad():
             reward = self.reward(output.detach(), target, lengths)
         return SendReward.apply(output, reward, output.shape[-2])  # type: ignore[no-any-return]

@@ -23,7 +23,7 @@ from lfp_snn import (
     register_module,
     rewards,
 )
-from lfp_snn.errors import UnknownLayerError
+from lfp_snn.errors import ConfigError, UnknownLayerError
 from lfp_snn.rewards import Homeostasis
 from lfp_snn.rules import AlphaBeta, Conserving, Epsilon, Gamma, Zero, ZPlus
 
@@ -467,3 +467,29 @@ def test_a_membrane_is_a_value_where_it_is_the_output() -> None:
         (rewards.Given()(net(x), reward) * 5).backward()
     density = reward / layer(x).detach().abs()  # at rest the membrane is the current, and d is its size
     torch.testing.assert_close(input_relevance(x), x.detach() * (density @ layer.weight.detach()))
+
+
+def test_a_reward_for_another_output_than_the_first_is_refused() -> None:
+    """It would be shared out as if it were a density: silently wrong."""
+
+    class Both(nn.Module):
+        def __init__(self, first: str) -> None:
+            super().__init__()
+            self.layer, self.neuron, self.first = nn.Linear(4, 3), LIF(), first
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            mem = self.layer(x)
+            spk, _ = self.neuron(mem)
+            return (mem, spk) if self.first == "mem" else (spk, mem)
+
+    x, target = torch.rand(5, 2, 4), torch.tensor([0, 2])
+    for first in ("mem", "spk"):
+        with LFP().context(Both(first)) as net:
+            taken, other = net(x)
+            rewards.RateCoded()(taken, target).backward()
+            assert net.layer.weight.grad.abs().sum() > 0
+            with pytest.raises(ConfigError, match="takes the reward at the first of its outputs"):
+                rewards.RateCoded()(other, target)
+    _spk, mem = Both("spk")(x)  # without LFP there is no such rule
+    rewards.Softmax().loss(mem, target).backward()
+    rewards.Given()(mem, torch.ones_like(mem))
