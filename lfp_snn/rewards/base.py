@@ -12,7 +12,6 @@ from torch import Tensor
 
 from lfp_snn.errors import ConfigError, ShapeError
 
-
 OTHER_OUTPUT = "_lfp_other_output"
 """On what a network under LFP returns besides the output that takes the reward."""
 
