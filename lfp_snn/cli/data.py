@@ -17,8 +17,9 @@ from rich.table import Table
 
 from lfp_snn.cli.options import dotted
 from lfp_snn.cli.picture import as_text, flat_picture, save_pictures
+from lfp_snn.cli.selection import Selection
+from lfp_snn.cli.show import show_recording
 from lfp_snn.data import REGISTRY, Splits, builder_options, cache_folder, load, loader
-from lfp_snn.data.recordings import Recording, read_recording
 from lfp_snn.errors import ConfigError, suggest
 from lfp_snn.training.config import Config, apply
 from lfp_snn.training.values import describe
@@ -74,7 +75,7 @@ def prepare(name: str, /, *more: More, data_root: str | None = None) -> None:
 
 @app.command
 def show(what: str, /, *more: More, sample: int = 0, out: Path | None = None, data_root: str | None = None) -> None:
-    """Show a data set (counts, shape, classes, a picture) or a recording (counts, rate, polarity, sensor, a picture).
+    """Show a data set (counts, shape, classes, a picture), or a recording as `lfp-snn show` does.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def show(what: str, /, *more: More, sample: int = 0, out: Path | None = None, da
     sample
         Which training example to draw; which recording of an .h5 file.
     out
-        Save a picture, too: of one example of each class, or of the recording.
+        Save a picture, too: of one example of each class, or of the recording (.gif, .mp4: an animation).
     data_root
         Folder of the data sets. Default: $LFP_SNN_DATA.
     """
@@ -91,7 +92,7 @@ def show(what: str, /, *more: More, sample: int = 0, out: Path | None = None, da
     if what in REGISTRY:
         _show_splits(console, _load(what, data_root, more), sample, out)
     elif Path(what).suffix or Path(what).exists():
-        _show_recording(console, read_recording(what, index=sample), out)
+        show_recording(console, Selection(index=sample).read(what), out)
     else:
         raise ConfigError(suggest(what, REGISTRY, "data set") + " (or give the path of a recording)")
 
@@ -128,34 +129,3 @@ def _one_of_each(splits: Splits) -> dict[str, Any]:
             x = splits.train.__getitems__([int(first[0])]).x
             pictures[name] = flat_picture((x[:, 0] if splits.temporal else x[0]).numpy(), splits.temporal)
     return pictures
-
-
-def _show_recording(console: Console, recording: Recording, out: Path | None) -> None:
-    """Print the counts of a recording and a picture of all its events."""
-    events, (width, height, polarities) = recording.events, recording.sensor_size
-    duration = float(events["t"][-1] - events["t"][0]) / 1e6
-    on = float(np.mean(events["p"]))
-    table = Table.grid(padding=(0, 2))
-    table.add_row("format", recording.format)
-    table.add_row("sensor", f"{width} x {height}, {polarities} polarities" if height > 1 else f"{width} channels")
-    table.add_row("events", f"{len(events):,}")
-    table.add_row("duration", f"{duration:.6g} s")
-    table.add_row("rate", f"{len(events) / duration:,.0f} events/s" if duration else "all events at one moment")
-    if polarities > 1:
-        table.add_row("polarity", f"{100 * on:.1f} % ON, {100 * (1 - on):.1f} % OFF")
-    active = len(np.unique(events["x"].astype(np.int64) * height + events["y"]))
-    table.add_row("active", f"{active:,} of {width * height:,} {'pixels' if height > 1 else 'channels'}")
-    console.print(table)
-    if height > 1:
-        picture = np.zeros((height, width), np.float32)
-        np.add.at(picture, (events["y"], events["x"]), 1)
-    else:
-        bins = np.minimum((events["t"] - events["t"][0]) * 64 // max(1, int(1e6 * duration) + 1), 63)
-        picture = np.zeros((width, 64), np.float32)
-        np.add.at(picture, (events["x"], bins), 1)
-    # A few hot pixels would leave the rest dark.
-    picture = np.minimum(picture, np.quantile(picture[picture > 0], 0.95))
-    console.print(as_text(picture), markup=False)
-    if out is not None:
-        save_pictures({f"{len(events):,} events": picture}, out)
-        console.print(f"picture: {escape(str(out))}")
