@@ -86,7 +86,7 @@ def _by_faery(path: Path, kind: str, limit: int | None, **options: Any) -> tuple
     ceiling = MAX_EVENTS_PER_BYTE * path.stat().st_size
     packets, total = [], 0
     with reading(path, kind):
-        stream = faery.events_stream_from_file(path, **options)
+        stream = faery.events_stream_from_file(path, file_type=_TYPES[path.suffix.lower()], **options)
         size: tuple[int, int] = stream.dimensions()
         for packet in stream:
             packets.append(packet)
@@ -240,8 +240,9 @@ def _check_room(suffix: str, t: NDArray[np.int64], side: int) -> None:
         wrong = "times before 0"
     elif side > _LARGEST[suffix]:
         wrong = f"a sensor of {side} columns or rows (at most {_LARGEST[suffix]})"
-    elif suffix == ".raw" and gap >= 2**23 - 2**12:  # 24 bits of time; a step back of half of them means a turn
-        wrong = f"a pause of {gap / 1e6:,.0f} s between two events (at most 8 s)"
+    elif suffix == ".raw" and duration >= 2**24 and gap > 2**12:
+        # The clock of 24 bits starts anew, which faery sees only if the upper 12 go from 4095 to 0, skipping neither.
+        wrong = f"a pause of {gap / 1000:,.1f} ms in more than 16.7 s (at most 4 ms)"
     elif suffix in (".dat", ".es") and duration >= 2**32:  # DAT: 32 bits; Event Stream: a byte for each 127 us
         wrong = f"a duration of {duration / 1e6:,.0f} s (at most {2**32 / 1e6:,.0f} s)"
     else:
@@ -250,4 +251,5 @@ def _check_room(suffix: str, t: NDArray[np.int64], side: int) -> None:
 
 
 _LARGEST = {".aedat4": 2**15 - 1, ".es": 2**15, ".raw": 2**11, ".dat": 2**14 - 1}
+_TYPES = {".aedat4": "aedat", ".es": "es", ".raw": "evt", ".dat": "dat"}
 _FIELDS = (("x", "x"), ("y", "y"), ("t", "t"), ("p", "on"))

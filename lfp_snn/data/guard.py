@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from lfp_snn.errors import ConfigError, DataError, LfpError, MissingDataError
@@ -105,17 +106,15 @@ def writing(path: Path) -> Iterator[Path]:
     DataError
         As in `reading`.
     """
-    temporary = path.with_name(f".{os.getpid()}-{path.stem}{path.suffix.lower()}")  # the ending says the format
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+            temporary = Path(folder) / f"new{path.suffix.lower()}"
+            yield temporary
+            os.replace(temporary, path)
     except LfpError:
         raise
     except BaseException as e:
         raise DataError(f"{path} cannot be written: {_reason(e)}") from e
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _reason(error: BaseException) -> str:

@@ -136,8 +136,8 @@ def write_recording(path: str | Path, recording: Recording) -> None:
     ConfigError
         If the format cannot be written.
     DataError
-        If the recording is empty or not valid, if the format has no room for it (times before 0, pauses of more than
-        8 s in ``.raw``, more than 71 minutes in ``.es`` and ``.dat``), or if the file cannot be written.
+        If the recording is empty or not valid, if the format has no room for it (times before 0, more than 16.7 s with
+        pauses in ``.raw``, more than 71 minutes in ``.es`` and ``.dat``), or if the file cannot be written.
     MissingExtraError
         If the format needs faery, and it is not installed.
 

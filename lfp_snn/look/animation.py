@@ -10,22 +10,22 @@ from matplotlib.figure import Figure
 from lfp_snn.data.guard import check_whole, writing
 from lfp_snn.data.recordings import Recording
 from lfp_snn.errors import ConfigError, DataError
-from lfp_snn.look.pictures import frames
+from lfp_snn.look.pictures import LARGEST_FRAME, frames
 
 MAX_FRAMES = 300
 """A GIF is in memory until it is written, 1 MB a frame."""
 
 SUFFIXES = (".gif", ".mp4")
 
-_TITLE = 0.3
-"""Inches of the title."""
+_SIDE, _TITLE = LARGEST_FRAME / 100, 0.3
+"""Inches of the picture's longer side, and of the title."""
 
 
 def animate(path: str | Path, recording: Recording, n_frames: int = 100, fps: int = 20) -> None:
     """Write a film of a recording.
 
-    However long the recording and however large its sensor, the film has ``n_frames`` frames of at most 6 x 6 inches at
-    100 dots an inch; `lfp_snn.data.filters.slice_time` and `lfp_snn.data.filters.crop` show a part of it in detail.
+    However long the recording and however large its sensor, the film has ``n_frames`` frames of at most 640 x 670 dots;
+    `lfp_snn.data.filters.slice_time` and `lfp_snn.data.filters.crop` show a part of it in detail.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def animate(path: str | Path, recording: Recording, n_frames: int = 100, fps: in
     width, height, _ = recording.sensor_size
     # A film of a very wide or very high sensor is stretched to one of 4 : 1.
     shape = min(max(height / width, 0.25), 4.0)
-    across, down = 6 * min(1, 1 / shape), 6 * min(1, shape)
+    across, down = _SIDE * min(1, 1 / shape), _SIDE * min(1, shape)
     across = max(across, 4.0)  # room for the title
     figure = Figure(figsize=(across, down + _TITLE), dpi=100)
     axis = figure.add_axes((0, 0, 1, down / (down + _TITLE)))

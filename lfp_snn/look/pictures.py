@@ -16,6 +16,9 @@ from lfp_snn.data.recordings import Recording
 LARGEST = 2048
 """Most columns or rows of a picture; of a larger sensor neighbouring pixels are summed."""
 
+LARGEST_FRAME = 640
+"""The same for one picture of many."""
+
 
 def whole(recording: Recording) -> NDArray[np.float32]:
     """Count all events at each pixel.
@@ -34,14 +37,14 @@ def whole(recording: Recording) -> NDArray[np.float32]:
     Examples
     --------
     >>> from lfp_snn.data import make_events
-    >>> whole(Recording(make_events([0, 2, 2], [1, 1, 1], [0, 5, 9], True), (3, 2, 2), "npz"))
+    >>> whole(Recording(make_events([0, 2], [1, 1], [0, 5], True), (3, 2, 2), "npz"))
     array([[0., 0., 0.],
-           [1., 0., 2.]], dtype=float32)
+           [1., 0., 1.]], dtype=float32)
     """
     width, height, _ = recording.sensor_size
     events = recording.events
     if height > 1:
-        picture = _count(events, width, height, np.ones(len(events)))
+        picture = _count(events, width, height, np.ones(len(events)), LARGEST)
     else:
         t = (events["t"] - events["t"][0]).astype(np.float64)
         bins = np.minimum(t * (64 / (t[-1] + 1)), 63).astype(np.int64)
@@ -61,7 +64,7 @@ class Frame(NamedTuple):
     on, off : int
         Numbers of its events. On a sensor of one polarity all are ON.
     picture : ndarray
-        [H, W], at most `LARGEST` each: 1 where ON events are more, -1 where OFF events are, 0 elsewhere.
+        [H, W], at most `LARGEST_FRAME` each: 1 where ON events are more, -1 where OFF events are, 0 elsewhere.
     """
 
     start_us: int
@@ -110,13 +113,13 @@ def _frames(recording: Recording, n: int) -> Iterator[Frame]:
         start, stop = k * duration // n, (k + 1) * duration // n
         events = slice_time(recording, start, stop).events
         on = events["p"] if polarities == 2 else np.ones(len(events), np.bool_)
-        picture = np.sign(_count(events, width, height, np.where(on, 1.0, -1.0)))
+        picture = np.sign(_count(events, width, height, np.where(on, 1.0, -1.0), LARGEST_FRAME))
         yield Frame(start, int(on.sum()), int((~on).sum()), picture)
 
 
-def _count(events: Events, width: int, height: int, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+def _count(events: Events, width: int, height: int, weights: NDArray[np.float64], largest: int) -> NDArray[np.float32]:
     """Sum the weights of the events at each pixel, or at each block of pixels."""
-    step = -(-max(width, height) // LARGEST)
+    step = -(-max(width, height) // largest)
     columns, rows = -(-width // step), -(-height // step)
     place = (events["y"] // step).astype(np.int64) * columns + events["x"] // step
     return np.bincount(place, weights, rows * columns).reshape(rows, columns).astype(np.float32)
