@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lfp_snn.data.guard import writing
 from lfp_snn.errors import ConfigError
 
+PICTURES = (".png", ".jpg", ".pdf", ".svg")
 _RAMP = " .:-=+*#%@"
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -104,7 +105,7 @@ def save_pictures(pictures: dict[str, NDArray[Any]], path: Path) -> None:
     pictures : dict
         Name -> values [H, W].
     path : path
-        The file; its ending says the format (png, pdf, svg).
+        The file; its ending says the format, one of `PICTURES`.
 
     Raises
     ------
@@ -113,9 +114,8 @@ def save_pictures(pictures: dict[str, NDArray[Any]], path: Path) -> None:
     DataError
         If the file cannot be written.
     """
-    known = sorted(Figure().canvas.get_supported_filetypes())
-    if path.suffix.lower().removeprefix(".") not in known:
-        raise ConfigError(f"{path}: a picture ends in {', '.join(f'.{k}' for k in known)}")
+    if path.suffix.lower() not in PICTURES:
+        raise ConfigError(f"{path}: a picture ends in {', '.join(PICTURES)}")
     columns = min(5, len(pictures))
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(2.2 * columns if len(pictures) > 1 else 6, 2.4 * rows + 1), layout="constrained")

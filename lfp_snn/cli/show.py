@@ -37,7 +37,7 @@ def show(file: Path, /, *, part: Selection = Selection(), out: Path | None = Non
     part
         Which part of it.
     out
-        Save a picture (.png, .pdf, .svg), or a film (.gif, .mp4), too.
+        Save a picture (.png, .jpg, .pdf, .svg) or a film (.gif, .mp4), too.
     """
     show_recording(Console(highlight=False, soft_wrap=True), part.read(file), out)
 

@@ -17,14 +17,14 @@ MAX_FRAMES = 300
 
 SUFFIXES = (".gif", ".mp4")
 
-_SIDE, _TITLE = LARGEST_FRAME / 100, 0.3
+_SIDE, _TITLE = LARGEST_FRAME / 100, 0.32
 """Inches of the picture's longer side, and of the title."""
 
 
 def animate(path: str | Path, recording: Recording, n_frames: int = 100, fps: int = 20) -> None:
     """Write a film of a recording.
 
-    However long the recording and however large its sensor, the film has ``n_frames`` frames of at most 640 x 670 dots;
+    However long the recording and however large its sensor, the film has ``n_frames`` frames of at most 640 x 672 dots;
     `lfp_snn.data.filters.slice_time` and `lfp_snn.data.filters.crop` show a part of it in detail.
 
     Parameters

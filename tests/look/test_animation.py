@@ -24,7 +24,7 @@ def grey(path: Path) -> list[np.ndarray]:
         pictures = []
         for k in range(film.n_frames):  # type: ignore[attr-defined]
             film.seek(k)
-            pictures.append(np.asarray(film.convert("L"))[30:])
+            pictures.append(np.asarray(film.convert("L"))[32:])
         return pictures
 
 
@@ -79,7 +79,7 @@ def test_mp4_by_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     fake_ffmpeg(tmp_path, "exit 0")
     animate(tmp_path / "four.mp4", FOUR, n_frames=3)
-    assert int((tmp_path / "four.mp4").read_text()) == 3 * 640 * 510 * 4
+    assert int((tmp_path / "four.mp4").read_text()) == 3 * 640 * 512 * 4
     fake_ffmpeg(tmp_path, "exit 3")
     with pytest.raises(DataError, match=r"cannot be written: .*exit status 3"):
         animate(tmp_path / "other.mp4", FOUR, n_frames=3)
