@@ -15,6 +15,7 @@ from rich.markup import escape
 from lfp_snn import __version__
 from lfp_snn.cli import data
 from lfp_snn.cli.compare import compare
+from lfp_snn.cli.convert import convert
 from lfp_snn.cli.doctor import doctor
 from lfp_snn.cli.evaluate import evaluate
 from lfp_snn.cli.explain import explain
@@ -39,6 +40,8 @@ app.command(doctor)
 app.command(compare)
 app.command(sweep)
 app.command(data.app)
+app.command(show)
+app.command(convert)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

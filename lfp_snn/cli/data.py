@@ -17,7 +17,8 @@ from rich.table import Table
 
 from lfp_snn.cli.options import dotted
 from lfp_snn.cli.picture import as_text, flat_picture, save_pictures
-from lfp_snn.cli.show import show as show_recording
+from lfp_snn.cli.selection import Selection
+from lfp_snn.cli.show import show_recording
 from lfp_snn.data import REGISTRY, Splits, builder_options, cache_folder, load, loader
 from lfp_snn.errors import ConfigError, suggest
 from lfp_snn.training.config import Config, apply
@@ -74,7 +75,7 @@ def prepare(name: str, /, *more: More, data_root: str | None = None) -> None:
 
 @app.command
 def show(what: str, /, *more: More, sample: int = 0, out: Path | None = None, data_root: str | None = None) -> None:
-    """Show a data set (counts, shape, classes, a picture) or a recording (counts, rate, polarity, sensor, a picture).
+    """Show a data set (counts, shape, classes, a picture), or a recording as `lfp-snn show` does.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def show(what: str, /, *more: More, sample: int = 0, out: Path | None = None, da
     sample
         Which training example to draw; which recording of an .h5 file.
     out
-        Save a picture, too: of one example of each class, or of the recording (.gif or .mp4: an animation).
+        Save a picture, too: of one example of each class, or of the recording (.gif, .mp4: an animation).
     data_root
         Folder of the data sets. Default: $LFP_SNN_DATA.
     """
@@ -91,7 +92,7 @@ def show(what: str, /, *more: More, sample: int = 0, out: Path | None = None, da
     if what in REGISTRY:
         _show_splits(console, _load(what, data_root, more), sample, out)
     elif Path(what).suffix or Path(what).exists():
-        show_recording(Path(what), sample=sample, out=out)
+        show_recording(console, Selection(index=sample).read(what), out)
     else:
         raise ConfigError(suggest(what, REGISTRY, "data set") + " (or give the path of a recording)")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lfp_snn.cli.options import dotted, subject_of
+from lfp_snn.cli.picture import curve
 from lfp_snn.cli.train import resolve
 from lfp_snn.diagnosis import Advice, Diagnosis, diagnose
 from lfp_snn.diagnosis.figures import draw
@@ -25,9 +24,8 @@ from lfp_snn.training.rerun import load_run
 from lfp_snn.training.run_folder import plain, write_json
 
 HANDY = ["--preset", "--checkpoint", "--batches", "--json", "--out", "--data-root"]
-_BARS = "▁▂▃▄▅▆▇█"
 _COLOURS = {"serious": "bold red", "warning": "yellow", "note": "cyan"}
-WIDEST = 12
+_WIDEST = 12
 """Most characters of a curve in a table."""
 
 
@@ -143,7 +141,7 @@ def _layers(d: Diagnosis) -> Table:
         cells = [""] * 6
         if a is not None:
             shares = [_percent(a.dead), _percent(a.saturated), _percent(a.healthy)]
-            cells = [str(a.units), f"{100 * a.rate:.2f} %", curve(a.per_step), *shares]
+            cells = [str(a.units), f"{100 * a.rate:.2f} %", curve(a.per_step, _WIDEST), *shares]
         table.add_row(escape(layer.name), layer.kind, *cells)
     return table
 
@@ -158,7 +156,7 @@ def _messages(d: Diagnosis) -> Table:
         cells = [""] * 5
         if m is not None:
             ratio = "" if m.ratio is None else f"{m.ratio:.3g}"
-            cells = [f"{m.size:.3g}", curve(m.per_step), ratio, _percent(m.zero), _percent(m.unreached)]
+            cells = [f"{m.size:.3g}", curve(m.per_step, _WIDEST), ratio, _percent(m.zero), _percent(m.unreached)]
         kept = [] if not lost else [_percent(c.neurons), _percent(c.weights)] if c is not None else ["", ""]
         table.add_row(escape(layer.name), *cells, *kept)
     return table
@@ -181,29 +179,10 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
     for column in columns:
         words = max(map(len, column.split()))
-        table.add_column(column, min_width=WIDEST if column == "over time" else words, no_wrap=column == "parameter")
+        table.add_column(column, min_width=_WIDEST if column == "over time" else words, no_wrap=column == "parameter")
     return table
 
 
 def _percent(share: float | None) -> str:
     """Return a share as text; nothing for none."""
     return "" if share is None else f"{100 * share:.1f} %"
-
-
-def curve(values: Sequence[float]) -> str:
-    """Return a curve in a line of text, from 0 to the largest value; a long one is averaged to 12 characters.
-
-    Examples
-    --------
-    >>> curve([0.0, 1.0, 2.0, 4.0])
-    '▁▃▅█'
-    >>> len(curve([1.0] * 100))
-    12
-    """
-    if len(values) > WIDEST:
-        edges = [round(k * len(values) / WIDEST) for k in range(WIDEST + 1)]
-        values = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
-    top = max(values, default=0.0)
-    if len(values) < 2 or top <= 0:
-        return _BARS[0] * len(values) if len(values) > 1 else ""
-    return "".join(_BARS[round(7 * v / top)] for v in values)

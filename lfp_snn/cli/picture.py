@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lfp_snn.data.guard import writing
+from lfp_snn.errors import ConfigError
+
+PICTURES = (".png", ".jpg", ".pdf", ".svg")
 _RAMP = " .:-=+*#%@"
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def flat_picture(x: NDArray[Any], temporal: bool) -> NDArray[np.float32]:
@@ -64,6 +71,32 @@ def _shrink(picture: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
     return np.asarray(sums / counts.reshape(-1, *[1] * (1 - axis)))
 
 
+def curve(values: Sequence[float], width: int) -> str:
+    """Draw a curve in a line of text, from 0 to the largest value.
+
+    Parameters
+    ----------
+    values : sequence of float
+        From 0 up.
+    width : int
+        Most characters; a longer curve is averaged.
+
+    Examples
+    --------
+    >>> curve([0.0, 1.0, 2.0, 4.0], 12)
+    '▁▃▅█'
+    >>> len(curve([1.0] * 100, 12))
+    12
+    """
+    if len(values) > width:
+        edges = [round(k * len(values) / width) for k in range(width + 1)]
+        values = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    top = max(values, default=0.0)
+    if len(values) < 2 or top <= 0:
+        return _BARS[0] * len(values) if len(values) > 1 else ""
+    return "".join(_BARS[round(7 * v / top)] for v in values)
+
+
 def save_pictures(pictures: dict[str, NDArray[Any]], path: Path) -> None:
     """Save pictures side by side, each with its name.
 
@@ -72,8 +105,17 @@ def save_pictures(pictures: dict[str, NDArray[Any]], path: Path) -> None:
     pictures : dict
         Name -> values [H, W].
     path : path
-        The file; its ending says the format (png, pdf, svg).
+        The file; its ending says the format, one of `PICTURES`.
+
+    Raises
+    ------
+    ConfigError
+        If it is another format.
+    DataError
+        If the file cannot be written.
     """
+    if path.suffix.lower() not in PICTURES:
+        raise ConfigError(f"{path}: a picture ends in {', '.join(PICTURES)}")
     columns = min(5, len(pictures))
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(2.2 * columns if len(pictures) > 1 else 6, 2.4 * rows + 1), layout="constrained")
@@ -85,4 +127,5 @@ def save_pictures(pictures: dict[str, NDArray[Any]], path: Path) -> None:
         axis.set_title(name, fontsize=9)
     for axis in axes:
         axis.set_axis_off()
-    figure.savefig(path, dpi=150)
+    with writing(path) as temporary:
+        figure.savefig(temporary, dpi=150)

@@ -1,4 +1,4 @@
-"""``lfp-snn show``: look at a recording."""
+"""``lfp-snn show``: what is in a recording."""
 
 from __future__ import annotations
 
@@ -9,51 +9,91 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lfp_snn.cli.picture import as_text, save_pictures
-from lfp_snn.data import read_recording
-from lfp_snn.explain.figures import animate_events
+from lfp_snn.cli.picture import as_text, curve, save_pictures
+from lfp_snn.cli.selection import Selection
+from lfp_snn.data.filters import rates
+from lfp_snn.data.noise import activity
+from lfp_snn.data.recordings import Recording
+from lfp_snn.look import animate, whole
+from lfp_snn.look.animation import SUFFIXES
+
+_COLUMNS = 40
+"""Characters of a curve over time."""
 
 
-def show(file: Path, /, *, sample: int = 0, out: Path | None = None) -> None:
-    """Show a recording: how many events, how fast, of which polarity, from which sensor; a picture, an animation.
+def show(file: Path, /, *, part: Selection = Selection(), out: Path | None = None) -> None:
+    """Show a recording: format, sensor, counts, rates over time, polarity, hot pixels, a picture.
+
+    For example:
+
+        lfp-snn show street.raw
+
+        lfp-snn show street.raw --start 2 --stop 4 --crop 600 300 200 100 --out part.gif
 
     Parameters
     ----------
     file
-        .aedat4, .es, .raw, .dat, .bin, .h5, .npz or .npy.
-    sample
-        Which recording, of a file of many.
+        The recording (.aedat4, .es, .raw, .dat, .bin, .h5, .npz, .npy).
+    part
+        Which part of it.
     out
-        Save a picture, too; an animation if the name ends in .gif or .mp4.
+        Save a picture (.png, .jpg, .pdf, .svg) or a film (.gif, .mp4), too.
     """
-    console = Console(highlight=False, soft_wrap=True)
-    recording = read_recording(file, index=sample)
+    show_recording(Console(highlight=False, soft_wrap=True), part.read(file), out)
+
+
+def show_recording(console: Console, recording: Recording, out: Path | None) -> None:
+    """Print what is in a recording, and a picture of all its events.
+
+    Parameters
+    ----------
+    console : Console
+        Where to print.
+    recording : Recording
+        With at least one event.
+    out : Path or None
+        The file of a picture or film.
+
+    Raises
+    ------
+    ConfigError, DataError
+        If ``out`` cannot be written.
+    """
+    film = out is not None and out.suffix.lower() in SUFFIXES
+    picture = whole(recording)
+    if out is not None and film:
+        animate(out, recording)
+    elif out is not None:
+        save_pictures({f"{len(recording.events):,} events": picture}, out)
+    console.print(_facts(recording))
+    console.print(as_text(picture), markup=False)
+    if out is not None:
+        console.print(f"{'film' if film else 'picture'}: {escape(str(out))}")
+
+
+def _facts(recording: Recording) -> Table:
+    """Return a table of what can be counted."""
     events, (width, height, polarities) = recording.events, recording.sensor_size
-    duration = float(events["t"][-1] - events["t"][0]) / 1e6
-    on = float(np.mean(events["p"]))
+    duration_us = int(events["t"][-1]) - int(events["t"][0])
+    rate = f"{len(events) / duration_us * 1e6:,.0f} events/s" if duration_us else "all events at one moment"
     table = Table.grid(padding=(0, 2))
     table.add_row("format", recording.format)
     table.add_row("sensor", f"{width} x {height}, {polarities} polarities" if height > 1 else f"{width} channels")
     table.add_row("events", f"{len(events):,}")
-    table.add_row("duration", f"{duration:.6g} s")
-    table.add_row("rate", f"{len(events) / duration:,.0f} events/s" if duration else "all events at one moment")
+    table.add_row("duration", f"{duration_us / 1e6:.6g} s")
+    table.add_row("rate", rate)
     if polarities > 1:
+        on = float(np.mean(events["p"]))
         table.add_row("polarity", f"{100 * on:.1f} % ON, {100 * (1 - on):.1f} % OFF")
-    active = len(np.unique(events["x"].astype(np.int64) * height + events["y"]))
-    table.add_row("active", f"{active:,} of {width * height:,} {'pixels' if height > 1 else 'channels'}")
-    console.print(table)
-    if height > 1:
-        picture = np.zeros((height, width), np.float32)
-        np.add.at(picture, (events["y"], events["x"]), 1)
-    else:
-        bins = np.minimum((events["t"] - events["t"][0]) * 64 // max(1, int(1e6 * duration) + 1), 63)
-        picture = np.zeros((width, 64), np.float32)
-        np.add.at(picture, (events["x"], bins), 1)
-    # A few hot pixels would leave the rest dark.
-    picture = np.minimum(picture, np.quantile(picture[picture > 0], 0.95))
-    console.print(as_text(picture), markup=False)
-    if out is not None and out.suffix.lower() in (".gif", ".mp4"):
-        console.print(f"animation: {escape(str(animate_events(recording, out, title=file.name)))}")
-    elif out is not None:
-        save_pictures({f"{len(events):,} events": picture}, out)
-        console.print(f"picture: {escape(str(out))}")
+    if duration_us:
+        over_time = rates(recording, duration_us // _COLUMNS + 1)
+        curves = {"ON": over_time.on, "OFF": over_time.off} if polarities > 1 else {"over time": over_time.on}
+        for name, values in curves.items():
+            table.add_row(name, f"{curve(values.tolist(), _COLUMNS)} up to {values.max():,.0f} events/s")
+    pixels, what = activity(recording), "pixels" if height > 1 else "channels"
+    table.add_row("active", f"{len(pixels.x):,} of {width * height:,} {what}")
+    top = int(np.argmax(pixels.events))
+    place = f"({pixels.x[top]}, {pixels.y[top]})" if height > 1 else f"{pixels.x[top]}"
+    most = f", the busiest at {place} with {pixels.events[top]:,} events" if pixels.hot.any() else ""
+    table.add_row("hot", f"{int(pixels.hot.sum()):,} {what}{most}")
+    return table

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lfp_snn.data.augment import GOLDEN, Drawn, gauss_pair, mix_one, uniform_one
 from lfp_snn.data.events import Events, SensorSize, check_events, check_sensor_size
+from lfp_snn.data.guard import check_whole
 from lfp_snn.errors import ConfigError, DataError
 
 MAX_CELLS = 2**33
@@ -31,8 +32,8 @@ def _flag(name: str, value: bool) -> None:
 
 
 def _positive(name: str, value: int | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
+    if value is not None:
+        check_whole(name, value)
 
 
 @dataclass(frozen=True)

@@ -72,13 +72,21 @@ def full_size(sensor_size: Sequence[int], path: Path) -> SensorSize:
         raise DataError(f"{path}: {e}") from None
 
 
+def no_size(path: Path) -> DataError:
+    """Return the error for a file that does not name its sensor's size, when none was given."""
+    return DataError(
+        f"{path}: the file does not say how large the sensor is; pass sensor_size=(width, height), "
+        "or --sensor WIDTH HEIGHT on the command line"
+    )
+
+
 def _by_faery(path: Path, kind: str, limit: int | None, **options: Any) -> tuple[NDArray[Any], tuple[int, int]]:
     """Decode with faery, packet by packet, as far as asked for."""
     faery = require("faery", "events")
     ceiling = MAX_EVENTS_PER_BYTE * path.stat().st_size
     packets, total = [], 0
     with reading(path, kind):
-        stream = faery.events_stream_from_file(path, **options)
+        stream = faery.events_stream_from_file(path, file_type=_TYPES[path.suffix.lower()], **options)
         size: tuple[int, int] = stream.dimensions()
         for packet in stream:
             packets.append(packet)
@@ -180,7 +188,7 @@ def read_evt(path: Path, given: SensorSize | None, limit: int | None) -> Decoded
         raise DataError(f"{path}: truncated in the middle of a word")
     size = header.size or (given[:2] if given else header.generation)
     if size is None:
-        raise DataError(f"{path}: the file does not say how large the sensor is; pass sensor_size=(width, height)")
+        raise no_size(path)
     size = full_size(size, path)[:2]
     events, read_size = _by_faery(path, f"EVT {header.version}", limit, dimensions_fallback=size)
     return Decoded(events, read_size, f"evt{header.version}")
@@ -193,7 +201,7 @@ def read_dat(path: Path, given: SensorSize | None, limit: int | None) -> Decoded
         raise DataError(f"{path}: not a DAT file, or truncated in the middle of an event")
     size = header.size or (given[:2] if given else None)
     if size is None:
-        raise DataError(f"{path}: the file does not say how large the sensor is; pass sensor_size=(width, height)")
+        raise no_size(path)
     size = full_size(size, path)[:2]
     return Decoded(*_by_faery(path, "DAT", limit, dimensions_fallback=size), "dat")
 
@@ -206,23 +214,42 @@ def write_camera(path: Path, events: Events, sensor_size: SensorSize) -> None:
     path : Path
         Ends in ``.aedat4``, ``.es``, ``.raw`` (EVT 3) or ``.dat`` (DAT 2).
     events : ndarray
-        Events [N] of `lfp_snn.data.events.EVENT_DTYPE`.
+        Events [N] of `lfp_snn.data.events.EVENT_DTYPE`, at least one.
     sensor_size : (W, H, P)
         Of the sensor.
 
     Raises
     ------
     DataError
-        If the file cannot be written.
+        If the format has no room for such times or such a sensor.
     MissingExtraError
         If faery is not installed.
     """
     faery = require("faery", "events")
+    _check_room(path.suffix.lower(), events["t"], max(sensor_size[:2]))
     raw = np.empty(len(events), faery.EVENTS_DTYPE)
     for ours, theirs in _FIELDS:
         raw[theirs] = events[ours]
-    with reading(path, "a recording to be written"):
-        faery.events_stream_from_array(raw, sensor_size[:2]).to_file(path)
+    faery.events_stream_from_array(raw, sensor_size[:2]).to_file(path)
 
 
+def _check_room(suffix: str, t: NDArray[np.int64], side: int) -> None:
+    """Refuse what a format would turn into something else, or into an endless file."""
+    duration, gap = int(t[-1]) - int(t[0]), int(np.diff(t).max(initial=0))
+    if t[0] < 0:
+        wrong = "times before 0"
+    elif side > _LARGEST[suffix]:
+        wrong = f"a sensor of {side} columns or rows (at most {_LARGEST[suffix]})"
+    elif suffix == ".raw" and duration >= 2**24 and gap > 2**12:
+        # The clock of 24 bits starts anew, which faery sees only if the upper 12 go from 4095 to 0, skipping neither.
+        wrong = f"a pause of {gap / 1000:,.1f} ms in more than 16.7 s (at most 4 ms)"
+    elif suffix in (".dat", ".es") and duration >= 2**32:  # DAT: 32 bits; Event Stream: a byte for each 127 us
+        wrong = f"a duration of {duration / 1e6:,.0f} s (at most {2**32 / 1e6:,.0f} s)"
+    else:
+        return
+    raise DataError(f"{suffix} has no room for {wrong}; .npz has")
+
+
+_LARGEST = {".aedat4": 2**15 - 1, ".es": 2**15, ".raw": 2**11, ".dat": 2**14 - 1}
+_TYPES = {".aedat4": "aedat", ".es": "es", ".raw": "evt", ".dat": "dat"}
 _FIELDS = (("x", "x"), ("y", "y"), ("t", "t"), ("p", "on"))

@@ -30,6 +30,9 @@ from lfp_snn.errors import DataError
 EVENT_DTYPE = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.bool_)])
 """The fields of an event, in `tonic.io`'s order."""
 
+MAX_TIME = np.iinfo(np.int64).max // 2
+"""Times lie within this many microseconds of 0, so that the difference of two of them is a number of 64 bits, too."""
+
 Events: TypeAlias = NDArray[np.void]
 """A structured array of events [N]."""
 
@@ -136,14 +139,15 @@ def check_events(
             "convert -1/+1 with p > 0"
         )
     t = events["t"]
-    if t.dtype.kind in "uf" and t.max() > np.iinfo(np.int64).max // 2:
-        raise DataError(f"{where}: time {t.max()} does not fit into microseconds of 64 bits")
     if (t[1:] < t[:-1]).any():
         i = int(np.argmax(t[1:] < t[:-1])) + 1
         raise DataError(
             f"{where}: times are not ascending: event {i} at {t[i]} follows {t[i - 1]}; sort with "
             "events[np.argsort(events['t'], kind='stable')]"
         )
+    for time in (int(t[0]), int(t[-1])):
+        if abs(time) > MAX_TIME:
+            raise DataError(f"{where}: time {time} does not fit into microseconds of 64 bits")
     if events.dtype == EVENT_DTYPE:
         return events
     out = np.zeros(len(events), EVENT_DTYPE)

@@ -88,7 +88,7 @@ def test_a_dry_run_is_a_config_file(capsys: Out) -> None:
     assert dry(capsys, "--config", "mine.toml") == dry(capsys, "--preset", "fsdd-alif")
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["eval"], ["data"], ["data", "show"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["eval"], ["data"], ["data", "show"], ["show"], ["convert"]])
 def test_help(command: list[str], capsys: Out) -> None:
     assert main([*command, "--help"]) == 0
     assert "Usage: lfp-snn" in capsys.readouterr().out

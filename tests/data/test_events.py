@@ -76,6 +76,8 @@ def test_polarity_of_a_sensor_of_one_polarity_is_not_looked_at() -> None:
         (raw(x=[0, 0], y=[0, 0], t=[5, 4], p=[0, 0]), "event 1 at 4 follows 5"),
         (raw(x=[0], y=[0], t=[2**63], p=[0]), "does not fit into microseconds"),
         (raw(x=[0], y=[0], t=[1e30], p=[0]), "does not fit into microseconds"),
+        (raw(x=[0], y=[0], t=[2**62], p=[0]), "does not fit into microseconds"),
+        (raw(x=[0, 0], y=[0, 0], t=[-(2**62), 0], p=[0, 0]), "does not fit into microseconds"),
     ],
 )
 def test_bad_recordings(events: object, message: str) -> None:

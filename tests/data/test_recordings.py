@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import struct
 import tempfile
 import zipfile
@@ -303,6 +304,85 @@ def test_bad_arguments(tmp_path: Path, data_root: Path) -> None:
         write_recording(tmp_path / "a.npz", Recording(ONE[:0], (34, 34, 2), ""))
     with pytest.raises(DataError, match="a sensor size is"):
         write_recording(tmp_path / "a.npz", Recording(ONE, (0, 34, 2), ""))
+
+
+ROOM: dict[str, tuple[list[int], tuple[int, int, int], tuple[str, ...]]] = {
+    "times before 0": ([-5, 0], (32, 24, 2), (".aedat4", ".es", ".raw", ".dat")),
+    "a pause in more than 16.7 s": ([0, 2**24], (32, 24, 2), (".raw",)),
+    "a pause in 16.7 s": ([5, 2**24 + 4], (32, 24, 2), ()),
+    "a duration of 4,295 s": ([0, 2**32], (32, 24, 2), (".raw", ".es", ".dat")),
+    "a duration of 9,223,372,036,855 s": ([0, 2**62 - 1], (32, 24, 2), (".raw", ".es", ".dat")),
+    "a sensor of 2049 columns or rows": ([0, 5], (32, 2049, 2), (".raw",)),
+    "a sensor of 32768 columns or rows": ([0, 5], (2**15, 2**15, 2), (".aedat4", ".raw", ".dat")),
+}
+
+
+@pytest.mark.parametrize("case", ROOM)
+@pytest.mark.parametrize("kind", [".aedat4", ".es", ".raw", ".dat", ".npz"])
+def test_what_a_format_has_no_room_for(tmp_path: Path, case: str, kind: str) -> None:
+    """It is refused, or read back as it was; nothing is silently made into something else."""
+    times, size, refused = ROOM[case]
+    recording = Recording(make_events([1, size[0] - 1], [size[1] - 1, 2], times, True), size, "")
+    path = tmp_path / f"a{kind}"
+    if kind in refused:
+        with pytest.raises(DataError, match=rf"\{kind} has no room for .*; .npz has"):
+            write_recording(path, recording)
+        assert list(tmp_path.iterdir()) == []
+    else:
+        write_recording(path, recording)
+        read = read_recording(path).events.copy()
+        read["t"] += recording.events["t"][0] - read["t"][0]  # .es begins with 0
+        np.testing.assert_array_equal(read, recording.events)
+
+
+@pytest.mark.parametrize("kind", [".raw", ".dat", ".es"])
+@pytest.mark.parametrize("pause", [4096, 4095, 1000])
+def test_clocks_start_anew(tmp_path: Path, kind: str, pause: int) -> None:
+    times = 77 + np.arange(0, 2**25 + 2**24, pause)
+    recording = Recording(make_events(np.arange(len(times)) % 32, 0, times, True), (32, 24, 2), "")
+    write_recording(tmp_path / f"a{kind}", recording)
+    read = read_recording(tmp_path / f"a{kind}").events["t"]
+    np.testing.assert_array_equal(read - read[0], times - 77)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_capital_letters(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"A{kind.upper()}"
+    write_recording(path, Recording(events_of(50), (32, 24, 2), ""))
+    np.testing.assert_array_equal(read_recording(path, sensor_size=(32, 24)).events, events_of(50))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_there_stays_until_the_new_file_is_whole(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a{kind}"
+    path.write_bytes(b"old")
+
+    def interrupt(source: Path, target: Path) -> None:
+        if target == path:
+            raise KeyboardInterrupt
+        os.rename(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            write_recording(path, Recording(events_of(50), (32, 24, 2), ""))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    write_recording(path, Recording(events_of(50), (32, 24, 2), ""))
+    assert path.stat().st_size > 100
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_archive_that_unfolds_to_gigabytes(tmp_path: Path) -> None:
+    """Zeros shrink a thousand times; 100 bytes an event make few events of many bytes."""
+    wide = np.zeros(200_000, [*EVENT_DTYPE.descr, ("more", "V87")])
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(npz({"events.npy": npy(wide), "sensor_size.npy": npy(np.array([34, 34, 2]))}))
+    with pytest.raises(DataError, match=r"bomb.npz, events: unpacks to more than 256 times the file's size"):
+        read_recording(path)
+    assert len(read_recording(path, max_events=100).events) == 100
 
 
 def test_a_missing_extra_is_named(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

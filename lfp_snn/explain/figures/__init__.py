@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lfp_snn.explain.figures.animation import animate, animate_events
+from lfp_snn.explain.figures.animation import animate
 from lfp_snn.explain.figures.cloud import event_cloud, time_surface
 from lfp_snn.explain.figures.curves import confusion, curves
 from lfp_snn.explain.figures.inputs import relevance_frames, relevance_map, time_course
@@ -10,7 +10,6 @@ from lfp_snn.explain.figures.layers import membranes, raster, receptive_fields
 
 __all__ = [
     "animate",
-    "animate_events",
     "confusion",
     "curves",
     "event_cloud",

@@ -1,4 +1,4 @@
-"""Animations: a decision as it is made, relevance lighting up beside the evidence of the classes; and a recording."""
+"""A decision as it is made: events with their relevance lighting up, and the evidence of the classes beside them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
 
-from lfp_snn.data import ByCount, Recording, bin_events
 from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.explain.figures.inputs import one, planes
 from lfp_snn.explain.figures.style import RAMP, bar, figure, limits, paper
@@ -18,8 +17,6 @@ from lfp_snn.explain.relevance import Explanation
 
 MOST_FRAMES = 200
 """Longer recordings are shown in so many stretches."""
-MOST_PIXELS = 400
-"""Of a row or a column; sensors with more are shown in blocks."""
 AFTERGLOW = 0.7
 """What is left of an event's light one frame later."""
 
@@ -102,58 +99,6 @@ def animate(
         heading.set_text(f"{title + ': ' if title else ''}step {end} of {len(x)}, in front: {names[front]}")
 
     return _write(drawn, draw, len(cuts), path, fps)
-
-
-def animate_events(recording: Recording, path: str | Path, *, frames: int = 60, fps: int = 12, title: str = "") -> Path:
-    """Write an animation of a recording: ON bright, OFF dark on grey; channels of a one-dimensional sensor as rows.
-
-    Parameters
-    ----------
-    recording : Recording
-        Large sensors are shown in blocks of pixels.
-    path : path
-        ``.gif``, or ``.mp4`` where ffmpeg is installed; replaced if it is there.
-    frames : int
-        Stretches of equal length, at most 200.
-    fps : int
-        Frames a second.
-    title : str
-        Over the picture.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    ConfigError
-        For another kind of file, or ``.mp4`` without ffmpeg.
-    """
-    path = _checked(path)
-    events, (width, height, polarities) = recording.events, recording.sensor_size
-    frames = min(frames, MOST_FRAMES)
-    group = -(-max(width, height) // MOST_PIXELS)
-    x = bin_events(events, recording.sensor_size, ByCount(frames), group=group).numpy()
-    pictures = x[:, 1] - x[:, 0] if polarities == 2 else x.reshape(frames, -1, 1 if height == 1 else x.shape[-1])
-    top = float(np.quantile(np.abs(pictures[pictures != 0]), 0.9)) if pictures.any() else 1.0
-    drawn = figure(4.0, 4.0 * min(2.0, max(0.4, height / width)) + 0.6 if height > 1 else 3.0)
-    axis = drawn.subplots()
-    image = axis.imshow(
-        pictures[0], cmap="gray", vmin=-top, vmax=top, interpolation="nearest", aspect="equal" if height > 1 else "auto"
-    )
-    axis.set_xlabel("x" if height > 1 else "")
-    axis.set_ylabel("y" if height > 1 else "channel")
-    paper(drawn)
-    heading = drawn.suptitle(title, fontsize=9)
-    duration = float(events["t"][-1] - events["t"][0]) / 1000
-
-    def draw(k: int) -> None:
-        glow = AFTERGLOW ** np.arange(min(k, 6), -1, -1)[:, None, None]
-        image.set_data((glow * pictures[max(0, k - 6) : k + 1]).sum(0))
-        heading.set_text(f"{title + ': ' if title else ''}{duration * (k + 1) / frames:.1f} of {duration:.1f} ms")
-
-    return _write(drawn, draw, frames, path, fps)
 
 
 def _checked(path: str | Path) -> Path:

@@ -1,0 +1,8 @@
+"""Recordings as pictures: all of their events in one, or one after the other."""
+
+from __future__ import annotations
+
+from lfp_snn.look.animation import animate
+from lfp_snn.look.pictures import frames, whole
+
+__all__ = ["animate", "frames", "whole"]
