@@ -129,6 +129,26 @@ def test_the_same_files_whole(kind: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert main(["convert", f"bad{kind}", "a.npz", *sized]) == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+    """A few wrong bytes are found, or make another recording that is shown like any."""
+    monkeypatch.chdir(tmp_path)
+    whole = np.frombuffer(good(kind, tmp_path), np.uint8)
+    sized = SIZED if kind == ".npy" else []
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        damaged = whole.copy()
+        at = rng.integers(0, min(len(whole), 400 if seed % 2 else len(whole)), 4)
+        damaged[at] = rng.choice([0, 1, 127, 128, 255], 4)
+        Path(f"bad{kind}").write_bytes(damaged.tobytes())
+        code = main(["show", f"bad{kind}", *sized])
+        printed = capsys.readouterr()
+        assert (code, printed.err[:9], printed.err.count("\n")) in [(0, "", 0), (2, "error: ba", 1)], (
+            seed,
+            printed.err,
+        )
+
+
 _RUN = """
 import json, resource, sys
 from lfp_snn.cli import main
