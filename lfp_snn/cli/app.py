@@ -40,7 +40,6 @@ app.command(doctor)
 app.command(compare)
 app.command(sweep)
 app.command(data.app)
-app.command(show)
 app.command(convert)
 
 
