@@ -57,7 +57,7 @@ def far(kind: str, folder: Path) -> bytes:
 
 def _far_spikes(path: Path) -> bytes:
     with h5py.File(path, "w") as file:
-        file.create_dataset("spikes/times", (1,), h5py.vlen_dtype(np.float64))[0] = np.array([0.0, 1e300])
+        file.create_dataset("spikes/times", (1,), h5py.vlen_dtype(np.float64))[0] = np.array([0.0, 1e306])
         file.create_dataset("spikes/units", (1,), h5py.vlen_dtype(np.uint16))[0] = np.array([1, 2])
         file.create_dataset("labels", data=np.zeros(1, np.uint16))
     return path.read_bytes()
