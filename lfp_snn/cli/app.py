@@ -35,7 +35,6 @@ app = App(name="lfp-snn", help=_HELP, version=__version__, help_format="markdown
 app.command(train)
 app.command(evaluate, name="eval")
 app.command(explain)
-app.command(show)
 app.command(doctor)
 app.command(compare)
 app.command(sweep)
