@@ -39,6 +39,7 @@ app.command(doctor)
 app.command(compare)
 app.command(sweep)
 app.command(data.app)
+app.command(show)
 app.command(convert)
 
 
