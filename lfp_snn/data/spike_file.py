@@ -108,7 +108,8 @@ class SpikeFile(Sequence[Events]):
         times = np.frombuffer(self._data, self._times_dtype, n, int(self._times[i]))
         units = np.frombuffer(self._data, self._units_dtype, n, int(self._units[i]))
         raw = np.empty(n, [("x", units.dtype), ("t", np.float64), ("p", np.bool_)])
-        raw["x"], raw["t"], raw["p"] = units, np.rint(times.astype(np.float64) * 1e6), True
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are errors below
+            raw["x"], raw["t"], raw["p"] = units, np.rint(times.astype(np.float64) * 1e6), True
         return check_events(raw, self.sensor_size, where=where)
 
     def load(self) -> Recordings:

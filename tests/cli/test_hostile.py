@@ -57,7 +57,7 @@ def far(kind: str, folder: Path) -> bytes:
 
 def _far_spikes(path: Path) -> bytes:
     with h5py.File(path, "w") as file:
-        file.create_dataset("spikes/times", (1,), h5py.vlen_dtype(np.float64))[0] = np.array([0.0, 1e300])
+        file.create_dataset("spikes/times", (1,), h5py.vlen_dtype(np.float64))[0] = np.array([0.0, 1e306])
         file.create_dataset("spikes/units", (1,), h5py.vlen_dtype(np.uint16))[0] = np.array([1, 2])
         file.create_dataset("labels", data=np.zeros(1, np.uint16))
     return path.read_bytes()
@@ -127,6 +127,26 @@ def test_the_same_files_whole(kind: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert main(["show", f"bad{kind}", *sized]) == 0
     assert "events" in capsys.readouterr().out
     assert main(["convert", f"bad{kind}", "a.npz", *sized]) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+    """A few wrong bytes are found, or make another recording that is shown like any."""
+    monkeypatch.chdir(tmp_path)
+    whole = np.frombuffer(good(kind, tmp_path), np.uint8)
+    sized = SIZED if kind == ".npy" else []
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        damaged = whole.copy()
+        at = rng.integers(0, min(len(whole), 400 if seed % 2 else len(whole)), 4)
+        damaged[at] = rng.choice([0, 1, 127, 128, 255], 4)
+        Path(f"bad{kind}").write_bytes(damaged.tobytes())
+        code = main(["show", f"bad{kind}", *sized])
+        printed = capsys.readouterr()
+        assert (code, printed.err[:9], printed.err.count("\n")) in [(0, "", 0), (2, "error: ba", 1)], (
+            seed,
+            printed.err,
+        )
 
 
 _RUN = """
