@@ -94,7 +94,7 @@ def refractory(recording: Recording, period_us: int) -> Recording:
     return _keep(recording, _rested, period_us)
 
 
-class Activity(NamedTuple):
+class PixelActivity(NamedTuple):
     """The K pixels that sent an event, by row and column.
 
     Attributes
@@ -113,7 +113,7 @@ class Activity(NamedTuple):
     hot: NDArray[np.bool_]
 
 
-def activity(recording: Recording, k: float = 10.0) -> Activity:
+def activity(recording: Recording, k: float = 10.0) -> PixelActivity:
     """Count the events of each pixel that has any, and find hot ones, which send far more than the rest.
 
     With m the median of the counts of active pixels, a pixel is hot if its count exceeds ``m + k * s``. The spread s is
@@ -130,7 +130,7 @@ def activity(recording: Recording, k: float = 10.0) -> Activity:
 
     Returns
     -------
-    Activity
+    PixelActivity
         As many entries as pixels with events.
 
     Examples
@@ -144,7 +144,7 @@ def activity(recording: Recording, k: float = 10.0) -> Activity:
     pixels, counts = np.unique(place, return_counts=True)
     m = np.median(counts) if len(counts) else 0.0
     spread = max(1.4826 * np.median(np.abs(counts - m)), np.sqrt(m)) if len(counts) else 0.0
-    return Activity(pixels % width, pixels // width, counts, counts > m + k * spread)
+    return PixelActivity(pixels % width, pixels // width, counts, counts > m + k * spread)
 
 
 def hot_pixels(recording: Recording, k: float = 10.0) -> NDArray[np.bool_]:
