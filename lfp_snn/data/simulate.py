@@ -219,7 +219,7 @@ def _crossings(log: Any, times: Any, on: Any, off: Any, leak: float, refractory:
 
 
 SACCADE_CORNERS = ((-0.5, -0.5), (0.0, 0.5), (0.5, -0.5))
-"""Corners (x, y) of the path of N-MNIST's camera, which returns to the first: an isosceles triangle."""
+"""Corners, column and row, of the triangle around which N-MNIST's camera moves."""
 
 
 def saccades(
