@@ -31,9 +31,8 @@ def test_what_does_not_look_at_the_network_is_found_out() -> None:
     found = randomised(net, {"LFP": Relevance, "input": Input}, x, torch.zeros(6, dtype=torch.int64))
     assert list(found["LFP"]) == ["5", "3", "0"]
     assert all(c > 0.999 for c in found["input"].values())
-    last, middle, first = found["LFP"].values()
-    assert 0.8 > last > middle > abs(first)
-    assert abs(first) < 0.3
+    assert max(found["LFP"].values()) < 0.9
+    assert abs(found["LFP"]["0"]) < 0.3  # of the trained order nothing is left
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
 
 

@@ -34,7 +34,7 @@ def fewer(events: NDArray[np.void], most: int = MOST, seed: int = 0) -> NDArray[
     >>> events = np.zeros(100, [("t", "i8"), ("relevance", "f4")])
     >>> events["relevance"][7] = -1
     >>> chosen = fewer(events, 10)
-    >>> len(chosen), chosen["relevance"].min()
+    >>> len(chosen), float(chosen["relevance"].min())
     (10, -1.0)
     """
     if len(events) <= most:
