@@ -1,5 +1,6 @@
 """Sphinx configuration: the pages are Markdown, the API reference comes from the docstrings."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,13 +9,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lfp_snn import __version__
 
+HERE = Path(__file__).resolve().parent
+# Sphinx reads what lies below it: the notebooks with their figures, as notebooks/build.py has made them.
+shutil.rmtree(HERE / "notebooks", ignore_errors=True)
+shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", ignore=shutil.ignore_patterns("*.py", ".*", "__*"))
+
 project = "lfp-snn"
 author = "the lfp-snn developers"
 copyright = f"2026, {author}"
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.apidoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
@@ -28,6 +34,7 @@ exclude_patterns = ["_build", "api/modules.rst"]
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # the tests execute them
 
 apidoc_modules = [
     {

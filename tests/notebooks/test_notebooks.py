@@ -18,7 +18,11 @@ _spec.loader.exec_module(build)
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("script", build.scripts(), ids=lambda p: p.stem)
-def test_it_runs(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if "LFP_SNN_DATA" in script.read_text():  # it needs a data set that is not part of the package
+        monkeypatch.setenv("LFP_SNN_DATA", str(request.getfixturevalue("data_root").resolve()))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = build.run(script)
@@ -37,4 +41,4 @@ def test_its_pair_is_up_to_date(script: Path) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    assert len(build.scripts()) >= 3
+    assert len(build.scripts()) >= 9
