@@ -18,9 +18,7 @@ _spec.loader.exec_module(build)
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("script", build.scripts(), ids=lambda p: p.stem)
-def test_it_runs(
-    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
+def test_it_runs(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "LFP_SNN_DATA" in script.read_text():  # it needs a data set that is not part of the package
         monkeypatch.setenv("LFP_SNN_DATA", str(request.getfixturevalue("data_root").resolve()))
     monkeypatch.chdir(tmp_path)
