@@ -105,11 +105,12 @@ display(Image(data=film.read_bytes()))
 # %%
 features = digits.shape[0] * digits.shape[1] * digits.shape[2]
 net = Sequential(nn.Flatten(), nn.Linear(features, 128), LIF(beta=0.9), nn.Linear(128, 10), LI(beta=0.9))
+lfp, reward = LFP(), rewards.Softmax()
 optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
 for epoch in range(6):
     for x, target, _ in data.loader(digits.train, 32, shuffle=True, seed=epoch):
-        with LFP().context(net):
-            rewards.Softmax()(net(x), target).backward()
+        with lfp.context(net):
+            reward(net(x), target).backward()
         optimizer.step()
         optimizer.zero_grad()
 net.eval()

@@ -27,7 +27,7 @@ from lfp_snn import LI, LIF, Sequential, data, rewards
 from lfp_snn.compare.pruning import prune_weights
 from lfp_snn.methods import METHODS
 from lfp_snn.models import calibrate
-from lfp_snn.rewards import scores
+from lfp_snn.training.metrics import accuracy
 
 digits = data.load("event-digits", n_bins=10, seed=0)
 features = digits.shape[0] * digits.shape[1] * digits.shape[2]
@@ -46,17 +46,8 @@ def fresh(seed: int) -> Sequential:
     return net
 
 
-@torch.no_grad()
-def accuracy(net: Sequential, part: data.BatchDataset) -> float:
-    """Return the share of right decisions, in %."""
-    net.eval()
-    right = sum(int((scores(net(x)).argmax(-1) == y).sum()) for x, y, _ in data.loader(part, 256))
-    net.train()
-    return 100 * right / len(part)
-
-
 def train(name: str, seed: int) -> tuple[Sequential, list[float], float]:
-    """Train by a method; return the network, its validation accuracies and the share of synapses that were updated."""
+    """Train by a method; return the network, its validation accuracies, and of layer 1 the share updated in a step."""
     net, reward, method = fresh(seed), rewards.Softmax(), METHODS[name]()
     criterion = reward if method.takes_reward else reward.loss
     optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
@@ -69,7 +60,7 @@ def train(name: str, seed: int) -> tuple[Sequential, list[float], float]:
                 updated += float((net[1].weight.grad != 0).float().mean())
                 steps += 1
                 optimizer.step()
-            curve.append(accuracy(net, digits.val))
+            curve.append(100 * accuracy(net, digits.val))
     return net, curve, updated / steps
 
 
@@ -90,11 +81,11 @@ axis.legend(frameon=False)
 figure
 
 # %%
-tests = {name: torch.tensor([accuracy(net, digits.test) for net, _, _ in runs]) for name, runs in results.items()}
+tests = {name: torch.tensor([100 * accuracy(net, digits.test) for net, _, _ in runs]) for name, runs in results.items()}
 for name, values in tests.items():
     share = sum(updated for _, _, updated in results[name]) / SEEDS
     print(
-        f"{names[name]:25s} test {values.mean():.1f} ± {values.std():.1f} %, {100 * share:.0f} % of weights in a step"
+        f"{names[name]:25s} test {values.mean():.1f} ± {values.std():.1f} %, {100 * share:.0f} % of layer 1 in a step"
     )
 
 # %% [markdown]
@@ -117,7 +108,7 @@ for name, runs in results.items():
         for net, _, _ in runs:
             thin = copy.deepcopy(net)
             prune_weights(thin, share)
-            left.append(accuracy(thin, digits.test))
+            left.append(100 * accuracy(thin, digits.test))
         kept.append(sum(left) / SEEDS)
     color, line = styles[name]
     axis.plot([100 * share for share in shares], kept, line, color=color, marker="o", ms=3, label=names[name])

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
 
 from lfp_snn.explain import explain
 from lfp_snn.explain.figures import confusion, membranes, raster, relevance_map, time_course
@@ -31,7 +32,7 @@ from lfp_snn.rewards import scores
 from lfp_snn.training import presets
 from lfp_snn.training.config import Config, apply
 from lfp_snn.training.loop import train
-from lfp_snn.training.rerun import evaluate_run, load_run
+from lfp_snn.training.rerun import load_run
 
 folder = Path(tempfile.mkdtemp())
 config = apply(Config(), presets.read("fsdd-alif"), "preset")
@@ -61,8 +62,11 @@ figure
 # ## What it mistakes
 
 # %%
-result, _ = evaluate_run(folder / "run")
-confusion(result.confusion, names, title=f"{100 * result.accuracy:.1f} % of {result.examples}")
+x, target, lengths = task.splits.test.__getitems__(list(range(len(task.splits.test))))
+with torch.no_grad():
+    decision = scores(net(x), lengths).argmax(-1)
+right = (decision == target).nonzero()[:, 0]
+confusion(confusion_matrix(target, decision), names, title=f"{len(right)} of {len(target)} right")
 
 # %% [markdown]
 # ## Why
@@ -70,9 +74,6 @@ confusion(result.confusion, names, title=f"{100 * result.accuracy:.1f} % of {res
 # The relevance of each channel and step for one decision, against the class that came second. Blue speaks against it.
 
 # %%
-x, target, lengths = task.splits.test.__getitems__(list(range(len(task.splits.test))))
-with torch.no_grad():
-    right = (scores(net(x), lengths).argmax(-1) == target).nonzero()[:, 0]
 example = int(right[len(right) // 2])
 why = explain(net, x[:, example : example + 1], against="next", lengths=lengths[example : example + 1])
 relevance_map(why, f"heard: {names[int(target[example])]}")
@@ -81,7 +82,8 @@ relevance_map(why, f"heard: {names[int(target[example])]}")
 time_course(why, names, title="when it was decided")
 
 # %% [markdown]
-# Hidden spikes by their relevance, and two adaptive neurons: the threshold jumps with each spike and falls back.
+# Hidden spikes by their relevance, and two adaptive neurons: the threshold (dashed) rises with each spike and falls
+# back.
 
 # %%
 raster(why, most=40)

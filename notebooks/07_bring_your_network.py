@@ -36,7 +36,7 @@ from lfp_snn.adapters.snntorch import from_snntorch
 from lfp_snn.explain import explain
 from lfp_snn.explain.figures import raster, relevance_map
 from lfp_snn.models import calibrate
-from lfp_snn.rewards import scores
+from lfp_snn.training.metrics import accuracy
 
 digits = data.load("event-digits", n_bins=10, group=2, seed=0)
 features = digits.shape[0] * digits.shape[1] * digits.shape[2]
@@ -66,13 +66,6 @@ class Net(nn.Module):
         return torch.stack(out)
 
 
-@torch.no_grad()
-def accuracy(net, run=None):
-    """Return the share of right decisions on the test part, in %."""
-    right = sum(int((scores((run or net)(x)).argmax(-1) == y).sum()) for x, y, _ in data.loader(digits.test, 256))
-    return 100 * right / len(digits.test)
-
-
 def epoch(net, optimizer, learn, seed):
     """Train for one epoch."""
     for x, target, _ in data.loader(digits.train, 32, shuffle=True, seed=seed):
@@ -86,30 +79,26 @@ def epoch(net, optimizer, learn, seed):
 
 
 # %%
-COUNT = rewards.RateCoded()
-
-
 def by_gradient(net, x, target):
     """Descend on the cross-entropy of the spike counts."""
     nn.functional.cross_entropy(net(x).sum(0), target).backward()
 
 
-def by_lfp(net, x, target, reward=COUNT):
+def by_lfp(reward, net, x, target):
     """Send the reward back."""
     with LFP().context(net):
         reward(net(x), target).backward()
 
 
 torch.manual_seed(0)
-start, curves, nets = Net(), {}, {}
-for name, learn in {"surrogate gradient": by_gradient, "LFP": by_lfp}.items():
+start, curves = Net(), {}
+for name, learn in {"surrogate gradient": by_gradient, "LFP": partial(by_lfp, rewards.RateCoded())}.items():
     net = copy.deepcopy(start)
     optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
     curves[name] = []
     for seed in range(5):
         epoch(net, optimizer, learn, seed)
-        curves[name].append(accuracy(net))
-    nets[name] = net
+        curves[name].append(100 * accuracy(net, digits.test))
     print(f"{name}: {curves[name][-1]:.1f} %")
 
 # %%
@@ -179,7 +168,7 @@ fast = from_norse(state_net)
 calibrate(fast, digits.train.__getitems__(list(range(0, len(digits.train), 20))).x, 0.1)
 optimizer = torch.optim.Adam(fast.parameters(), lr=5e-3)
 for seed in range(5):
-    epoch(fast, optimizer, partial(by_lfp, reward=rewards.Softmax()), seed)
+    epoch(fast, optimizer, partial(by_lfp, rewards.Softmax()), seed)
 
 
 def norse_loop(x):
@@ -191,7 +180,8 @@ def norse_loop(x):
     return torch.stack(out)
 
 
-print(f"norse's own network, trained here: {accuracy(fast, norse_loop):.1f} % (converted: {accuracy(fast):.1f} %)")
+here, there = (100 * accuracy(run, digits.test) for run in (fast, norse_loop))
+print(f"norse's own network, trained here: {there:.1f} % (converted: {here:.1f} %)")
 
 # %% [markdown]
 # ## Why did it decide?
@@ -208,4 +198,4 @@ raster(why, most=40)
 # %%
 assert same
 assert curves["LFP"][-1] > 85
-assert accuracy(fast, norse_loop) > 80
+assert there > 80

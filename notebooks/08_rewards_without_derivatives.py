@@ -23,6 +23,7 @@ from torch import nn
 
 from lfp_snn import LFP, LI, LIF, Sequential, data, rewards
 from lfp_snn.rewards import Homeostasis, scores
+from lfp_snn.training.metrics import accuracy
 
 digits = data.load("event-digits", n_bins=10, group=2, seed=0)
 features = digits.shape[0] * digits.shape[1] * digits.shape[2]
@@ -33,15 +34,6 @@ def fresh(seed=0):
     """Return an untrained network."""
     torch.manual_seed(seed)
     return Sequential(nn.Flatten(), nn.Linear(features, 128), LIF(beta=0.9), nn.Linear(128, 10), LI(beta=0.9))
-
-
-@torch.no_grad()
-def accuracy(net):
-    """Return the share of right decisions on the test part, in %."""
-    net.eval()
-    right = sum(int((scores(net(x)).argmax(-1) == y).sum()) for x, y, _ in data.loader(digits.test, 256))
-    net.train()
-    return 100 * right / len(digits.test)
 
 
 def learn(judge, epochs=30):
@@ -56,7 +48,7 @@ def learn(judge, epochs=30):
                 reward(output, verdict).backward()
             optimizer.step()
             optimizer.zero_grad()
-        curve.append(accuracy(net))
+        curve.append(100 * accuracy(net, digits.test))
     return net, curve
 
 
@@ -110,13 +102,13 @@ axis.legend(frameon=False)
 figure
 
 # %% [markdown]
-# It is slower than with labels (a label says which of ten classes is right, "bad" only that one is wrong), and a class
-# that is never guessed is never found: that is what the steps in the curves are.
+# It is slower than with labels: a label says which of ten classes is right, "bad" only that one is wrong, and a class
+# that is never guessed is never found.
 #
 # ## You
 #
 # Two buttons. The network shows a digit and its guess and learns at once from what you press. (Where nobody presses,
-# as in the tests, nothing happens.)
+# nothing happens.)
 
 # %%
 import ipywidgets
@@ -129,19 +121,19 @@ class Teacher:
     def __init__(self, net, part):
         self.net, self.part, self.at, self.said = net, part, 0, []
         self.optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
-        good, bad = ipywidgets.Button(description="good"), ipywidgets.Button(description="bad")
-        good.on_click(lambda _: self.press(1.0))
-        bad.on_click(lambda _: self.press(-1.0))
+        self.good, self.bad = ipywidgets.Button(description="good"), ipywidgets.Button(description="bad")
+        self.good.on_click(lambda _: self.press(1.0))
+        self.bad.on_click(lambda _: self.press(-1.0))
         self.picture, self.guess = ipywidgets.Output(), ipywidgets.Label()
-        self.panel = ipywidgets.VBox([self.picture, self.guess, ipywidgets.HBox([good, bad])])
+        self.panel = ipywidgets.VBox([self.picture, self.guess, ipywidgets.HBox([self.good, self.bad])])
         self.show()
 
     def show(self):
         """Draw the next example and the network's guess."""
         self.x = self.part.__getitems__([self.at]).x
         with torch.no_grad():
-            guess = int(scores(self.net(self.x)).argmax(-1))
-        self.guess.value = f"I think it is {WORDS[guess]}."
+            self.decision = int(scores(self.net(self.x)).argmax(-1))
+        self.guess.value = f"I think it is {WORDS[self.decision]}."
         figure = Figure(figsize=(1.6, 1.6), layout="constrained")
         axis = figure.subplots()
         summed = self.x.sum((0, 1))
@@ -162,21 +154,22 @@ class Teacher:
         self.show()
 
 
-teacher = Teacher(net, digits.test)
+teacher = Teacher(net, digits.val)
 teacher.panel
 
 # %% [markdown]
-# The same panel, worked by a simulated hand:
+# The same buttons, pressed by a simulated hand:
 
 # %%
 before = [p.detach().clone() for p in net.parameters()]
 for _ in range(20):
-    guess = teacher.guess.value.split()[-1].strip(".")
-    teacher.press(1.0 if guess == WORDS[int(digits.test.__getitems__([teacher.at]).target)] else -1.0)
+    is_right = teacher.decision == int(digits.val.__getitems__([teacher.at]).target)
+    (teacher.good if is_right else teacher.bad).click()
 moved = any(bool((a != b).any()) for a, b in zip(before, net.parameters(), strict=True))
 print(f"{sum(v > 0 for v in teacher.said)} of {len(teacher.said)} good; the network has changed: {moved}")
 
 # %%
 assert moved
+assert len(teacher.said) == 20
 assert min(curve[-1] for curve in curves.values()) > 40
 assert curves["a person"][-1] > 60

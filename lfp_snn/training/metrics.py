@@ -1,12 +1,46 @@
-"""Means over an epoch, kept on the device so that nothing waits for them, and summed over the processes at the end."""
+"""Accuracy of a network; means over an epoch, kept on the device so that nothing waits for them, summed at the end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
+from lfp_snn.data import BatchDataset, loader
+from lfp_snn.rewards import scores
 from lfp_snn.training.fabric import total
+
+
+@torch.no_grad()
+def accuracy(network: Callable[[Tensor], Tensor], part: BatchDataset, batch_size: int = 256) -> float:
+    """Return the share of right decisions of a network on a part of the data, 0 to 1.
+
+    Parameters
+    ----------
+    network : callable
+        Takes a batch of the data, gives ``[T, B, C]`` or ``[B, C]``. A module is run as in evaluation.
+    part : BatchDataset
+        Such as ``lfp_snn.data.load("event-digits").test``.
+    batch_size : int
+        Examples at a time.
+
+    Examples
+    --------
+    >>> from lfp_snn import data
+    >>> part = data.load("digits").test
+    >>> zero = nn.functional.one_hot(torch.tensor(0), 10)
+    >>> round(accuracy(lambda x: zero.expand(len(x), 10).float(), part), 2)  # the share of zeros
+    0.1
+    """
+    training = isinstance(network, nn.Module) and network.training
+    if isinstance(network, nn.Module):
+        network.eval()
+    right = sum(int((scores(network(x), n).argmax(-1) == y).sum()) for x, y, n in loader(part, batch_size))
+    if isinstance(network, nn.Module):
+        network.train(training)
+    return right / len(part)
 
 
 class Tally:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jupytext
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 _spec = importlib.util.spec_from_file_location("build", ROOT / "notebooks" / "build.py")
@@ -20,9 +21,11 @@ _spec.loader.exec_module(build)
 @pytest.mark.parametrize("script", build.scripts(), ids=lambda p: p.stem)
 def test_it_runs(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "LFP_SNN_DATA" in script.read_text():  # it needs a data set that is not part of the package
-        monkeypatch.setenv("LFP_SNN_DATA", str(request.getfixturevalue("data_root").resolve()))
+        monkeypatch.setenv("LFP_SNN_DATA", str(request.getfixturevalue("data_root")))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for library in ("OMP", "NUMBA"):  # its kernel has the cores of this worker, not all
+        monkeypatch.setenv(f"{library}_NUM_THREADS", str(torch.get_num_threads()))
     notebook = build.run(script)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert any("image/png" in output.get("data", ()) for output in outputs)

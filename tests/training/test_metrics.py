@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from lfp_snn.training.metrics import Tally
+from lfp_snn import data
+from lfp_snn.training.metrics import Tally, accuracy
 
 CPU = torch.device("cpu")
 
@@ -35,3 +38,26 @@ def test_batches_do_not_matter(pairs: list[tuple[int, int]], batch: int) -> None
 def test_nothing_seen() -> None:
     tally = Tally(2, CPU)
     assert (tally.examples, tally.loss, tally.accuracy) == (0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("batch_size", [7, 256])
+def test_accuracy_is_that_of_all_examples_at_once(batch_size: int) -> None:
+    part = data.load("digits").test
+    x, target, _ = part.__getitems__(list(range(len(part))))
+    network = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(64, 10))
+    want = float((network.eval()(x).argmax(-1) == target).double().mean())
+    assert 0 < want < 1
+    assert accuracy(network.train(), part, batch_size) == pytest.approx(want)
+    assert network.training
+
+
+def test_accuracy_counts_valid_steps_only() -> None:
+    class Padded(data.BatchDataset):
+        def __len__(self) -> int:
+            return 2
+
+        def __getitems__(self, indices: list[int]) -> data.Batch:
+            x = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 9.0], [0.0, 1.0]]])
+            return data.Batch(x, torch.tensor([0, 1]), torch.tensor([1, 2]))
+
+    assert accuracy(lambda x: x, Padded()) == 1
