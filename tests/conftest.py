@@ -22,8 +22,9 @@ settings.load_profile("deterministic")
 
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     # The workers share the cores, so that they do not each start a thread on all of them.
-    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    threads = max(1, torch.get_num_threads() // workers)
     numba.set_num_threads(max(1, numba.config.NUMBA_NUM_THREADS // workers))
+    torch.set_num_threads(threads)  # after numba, whose start of its own threads puts torch's number back
 
 
 @pytest.fixture(autouse=True)
