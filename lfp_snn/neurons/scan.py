@@ -52,7 +52,8 @@ class Backward:
     """How one call of a neuron answers the message that comes back to it.
 
     ``readout`` is set after the forward pass on the neuron whose spikes are the network's output: the message it
-    receives is the reward itself, so that silent output neurons can be rewarded.
+    receives is the reward itself, so that silent output neurons can be rewarded. ``integrates`` is set where the
+    output is not spikes: a neuron that runs step by step and whose spikes nobody takes is an integrator then.
     """
 
     sharing: Sharing | None
@@ -60,6 +61,7 @@ class Backward:
     rate_term: RateTerm | None = None
     record: Callable[[Record], None] | None = None
     readout: bool = False
+    integrates: bool = False
     place: Place = field(default_factory=Place)
 
     def scan(

@@ -7,7 +7,8 @@ carries the reward density through it. What is left is the decision, at which
 
 becomes the density of the membrane :math:`v_t`: the reward of the spike and what comes back through the membrane
 (:math:`Q_t = v_t g_v[t]`, or what an immediate reset leaves of :math:`v_t`), shared by the denominator of the sharing
-rule (:mod:`lfp_snn.rules.sharing`).
+rule (:mod:`lfp_snn.rules.sharing`). Where the network's output is membranes and nobody takes the spikes of a neuron, it
+decides nothing: it is a leaky integrator, and :math:`n_t = g_v[t]`.
 :class:`lfp_snn.neurons.scan.Scan` does the same for all steps at once.
 """
 
@@ -49,6 +50,8 @@ class Decision(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g_v: Tensor | None, g_out: Tensor | None, g_inner: Tensor | None) -> Any:
         """Share the reward of spike and membrane out among the terms of the membrane, and the threshold."""
+        if ctx.backward_.integrates and g_out is None and g_inner is None:
+            return g_v, None, None, None, None, None
         left, spikes, d = ctx.saved_tensors
         reward = torch.zeros_like(left)
         for held, g in ((None if ctx.backward_.readout else spikes, g_out), (spikes, g_inner), (left, g_v)):

@@ -42,6 +42,23 @@ def spiking_sources(output: Tensor) -> list[Backward] | None:
     return found or None
 
 
+def integrate(output: Tensor) -> None:
+    """Tell the neurons that an output was computed from that the output is not spikes.
+
+    One of them that runs step by step, and whose membrane is read but whose spikes nobody takes, is an integrator.
+    """
+    waiting, seen = [output.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        how = getattr(node, "backward_", None)
+        if isinstance(how, Backward):
+            how.integrates = True
+        waiting.extend(before for before, _ in node.next_functions)
+
+
 def receive_reward(outputs: Any, epsilon: float) -> Any:
     """Make the first tensor among the outputs the place where reward enters, and return the outputs.
 
@@ -57,6 +74,7 @@ def receive_reward(outputs: Any, epsilon: float) -> Any:
             entered = True
             sources = spiking_sources(leaf)
             if sources is None:
+                integrate(leaf)
                 # If the output is that of a linear layer, its epsilon rule and this division are one and the same.
                 leaves[k] = FromReward.apply(leaf, getattr(leaf, PENDING, epsilon))
             else:

@@ -448,25 +448,51 @@ def test_rules_train_spiking_networks(rule: Any) -> None:
         assert torch.isfinite(g).all(), name
 
 
-def test_a_membrane_is_a_value_where_it_is_the_output() -> None:
-    """A neuron that runs step by step gives spikes and membrane; a reward for the membrane is divided by it."""
+@pytest.mark.parametrize("steps", ["all", "last"])
+@pytest.mark.parametrize("delay", [True, False])
+def test_a_neuron_whose_membrane_is_the_output_is_an_integrator(steps: str, delay: bool) -> None:
+    """Its spikes decide nothing: at a threshold out of reach, its feedback is that of LI."""
     import snntorch
 
-    layer, neuron = nn.Linear(4, 3), snntorch.Leaky(0.9)
-    x, reward = torch.rand(5, 4, requires_grad=True), torch.randn(5, 3)
+    torch.manual_seed(0)
+    first, last = nn.Linear(6, 5, bias=False), nn.Linear(5, 3, bias=False)
+    x = (torch.rand(8, 4, 6) < 0.5).float()
 
-    class Membrane(nn.Module):
+    class Loop(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layer, self.neuron = layer, neuron
+            self.first, self.last = first, last
+            self.hidden = snntorch.Leaky(0.9, threshold=0.3)
+            self.out = snntorch.Leaky(0.8, threshold=1e3, reset_delay=delay)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.neuron(self.layer(x), self.neuron.reset_mem())[1]
+            mem1, mem2, membranes = self.hidden.reset_mem(), self.out.reset_mem(), []
+            for now in x:
+                spikes, mem1 = self.hidden(self.first(now), mem1)
+                mem2 = self.out(self.last(spikes), mem2)[1]
+                membranes.append(mem2)
+            return torch.stack(membranes) if steps == "all" else membranes[-1]
 
-    with LFP(epsilon=1e-9).context(Membrane()) as net:
-        (rewards.Given()(net(x), reward) * 5).backward()
-    density = reward / layer(x).detach().abs()  # at rest the membrane is the current, and d is its size
-    torch.testing.assert_close(input_relevance(x), x.detach() * (density @ layer.weight.detach()))
+    class Multistep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            reset = LIF(beta=0.9, threshold=0.3, reset="subtract", reset_delay=True)
+            self.net = Sequential(first, reset, last, LI(beta=0.8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.net(x)
+            return out if steps == "all" else out[-1]
+
+    feedbacks = []
+    for model in (Loop(), Multistep()):
+        first.weight.grad = last.weight.grad = None
+        with LFP().context(model) as net:
+            out = net(x)
+            reward = torch.linspace(-1, 1, out.numel()).reshape(out.shape)
+            rewards.Given()(out, reward).backward()
+        feedbacks.append([layer.weight.grad.clone() for layer in (first, last)])  # type: ignore[union-attr]
+    assert all(float(g.abs().sum()) > 0 for g in feedbacks[0])
+    torch.testing.assert_close(*feedbacks, rtol=1e-4, atol=1e-6)
 
 
 def test_a_reward_for_another_output_than_the_first_is_refused() -> None:

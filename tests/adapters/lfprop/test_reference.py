@@ -121,7 +121,8 @@ def test_spiking_networks(path: Path, composite: type[Composite]) -> None:
     for _, param in model.named_parameters():
         param.grad = -param.feedback
     assert torch.equal(spikes, torch.from_numpy(case["spikes"]))
-    assert torch.equal(torch.stack(u_rec).detach(), torch.from_numpy(case["membrane"]))
+    # snnTorch 0.9 and 1.0 round the membrane in another order.
+    torch.testing.assert_close(torch.stack(u_rec).detach(), torch.from_numpy(case["membrane"]), rtol=1e-6, atol=1e-5)
     assert error(reward, case["reward"]) < TOLERANCE
     assert error(input_reward, case["input_relevance"]) < TOLERANCE
     check_feedback(case, layers)
