@@ -6,7 +6,7 @@ linear layer then needs three products, each of which touches one row of the wei
 input where it is not zero (:func:`dots`). Weights are stored input-major, ``[inputs, outputs]``.
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, call-arg"
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lfp_snn.kernels.options import SUMS
 from lfp_snn.kernels.threads import over_batch
+from lfp_snn.kernels.vectors import VECTOR_BYTES, parts_of_block, row_dots, row_sum
 
 CACHED = {**SUMS, "cache": True}
 
@@ -83,45 +84,50 @@ def _transpose(start, index, value, t_start, t_index, t_value):
             at[n] += 1
 
 
-@njit(**CACHED)
-def _weighted_rows(start, index, value, weight, out, first, last):
-    features = weight.shape[1]
-    for r in range(first, last):
-        y, k, end = out[r], start[r], start[r + 1]
-        while k + 4 <= end:  # four rows at a time: the sum is read and written a quarter as often
-            a, b, c, d = weight[index[k]], weight[index[k + 1]], weight[index[k + 2]], weight[index[k + 3]]
-            p, q, s, t = value[k], value[k + 1], value[k + 2], value[k + 3]
-            for j in range(features):
-                y[j] += (p * a[j] + q * b[j]) + (s * c[j] + t * d[j])
-            k += 4
-        while k < end:
-            a, p = weight[index[k]], value[k]
-            for j in range(features):
-                y[j] += p * a[j]
-            k += 1
+@njit(inline="always")
+def _empty_block(rows, width, like):
+    """Return a block whose rows start at cache lines: a vector across two of them costs twice."""
+    spare = VECTOR_BYTES // like.itemsize
+    space = np.empty(rows * width + spare, like.dtype)
+    skipped = -(space.ctypes.data // like.itemsize) % spare
+    return space[skipped : skipped + rows * width].reshape(rows, width)
+
+
+@njit(inline="always")
+def _copy_block(matrix, first, block):
+    """Copy the columns of a matrix from ``first`` on into a block, which fits a core's cache."""
+    n = min(block.shape[1], matrix.shape[1] - first)
+    for i in range(len(matrix)):
+        for j in range(n):
+            block[i, j] = matrix[i, first + j]
+    for i in range(len(matrix)):
+        for j in range(n, block.shape[1]):
+            block[i, j] = 0
+    return n
 
 
 @njit(**CACHED)
-def _dots(start, index, weight, message, out, first, last):
-    features = weight.shape[1]
-    for r in range(first, last):
-        g, y, k, end = message[r], out[r], start[r], start[r + 1]
-        while k + 4 <= end:
-            a, b, c, d = weight[index[k]], weight[index[k + 1]], weight[index[k + 2]], weight[index[k + 3]]
-            p = q = s = t = g[0] * 0
-            for j in range(features):
-                p += g[j] * a[j]
-                q += g[j] * b[j]
-                s += g[j] * c[j]
-                t += g[j] * d[j]
-            y[index[k]], y[index[k + 1]], y[index[k + 2]], y[index[k + 3]] = p, q, s, t
-            k += 4
-        while k < end:
-            a, p = weight[index[k]], g[0] * 0
-            for j in range(features):
-                p += g[j] * a[j]
-            y[index[k]] = p
-            k += 1
+def _weighted_rows(parts, start, index, value, weight, out, first, last):
+    width = len(parts) * VECTOR_BYTES // weight.itemsize
+    block, sums = _empty_block(len(weight), width, weight), np.empty(width, weight.dtype)
+    for j in range(0, weight.shape[1], width):
+        n = _copy_block(weight, j, block)
+        for r in range(first, last):
+            row_sum(parts, block, index, value, start[r], start[r + 1], sums)
+            for k in range(n):
+                out[r, j + k] += sums[k]
+
+
+@njit(**CACHED)
+def _dots(parts, start, index, weight, message, out, first, last):
+    width = len(parts) * VECTOR_BYTES // weight.itemsize
+    block, sent = _empty_block(len(weight), width, weight), np.zeros(width, weight.dtype)
+    for j in range(0, weight.shape[1], width):
+        n = _copy_block(weight, j, block)
+        sent[n:] = 0
+        for r in range(first, last):
+            sent[:n] = message[r, j : j + n]
+            row_dots(parts, block, index, start[r], start[r + 1], sent, out[r])
 
 
 def count(x: Tensor) -> NDArray[np.int64]:
@@ -163,7 +169,8 @@ def weighted_rows(events: Events, weight: Tensor, bias: Tensor | None = None) ->
     shape = (events.rows, weight.shape[1])
     out = weight.new_zeros(shape) if bias is None else bias.detach().expand(shape).contiguous()
     arrays = events.start, events.index, events.value, weight.detach().numpy(), out.numpy()
-    over_batch(_weighted_rows, events.rows, len(events.index) * shape[1], *arrays)
+    parts = parts_of_block(shape[1], weight.element_size())
+    over_batch(_weighted_rows, events.rows, len(events.index) * shape[1], parts, *arrays)
     return out
 
 
@@ -179,5 +186,6 @@ def dots(events: Events, weight: Tensor, message: Tensor) -> Tensor:
     """
     out = message.new_zeros(events.rows, events.columns)
     arrays = events.start, events.index, weight.detach().numpy(), message.detach().numpy(), out.numpy()
-    over_batch(_dots, events.rows, len(events.index) * weight.shape[1], *arrays)
+    parts = parts_of_block(weight.shape[1], weight.element_size())
+    over_batch(_dots, events.rows, len(events.index) * weight.shape[1], parts, *arrays)
     return out
