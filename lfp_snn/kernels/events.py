@@ -6,7 +6,7 @@ linear layer then needs three products, each of which touches one row of the wei
 input where it is not zero (:func:`dots`). Weights are stored input-major, ``[inputs, outputs]``.
 """
 
-# mypy: disable-error-code="no-untyped-def, call-arg"
+# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 from dataclasses import dataclass

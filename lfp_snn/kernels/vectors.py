@@ -8,10 +8,14 @@ in the registers, and one row of a block of weights is all that is read for an e
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 from __future__ import annotations
 
+from typing import Any
+
+import numba.extending
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+intrinsic: Any = numba.extending.intrinsic  # by its type, what it makes is never to be called
 
 VECTOR_BYTES = 64
 MOST_VECTORS = 8
