@@ -41,12 +41,17 @@ def _carried(dynamics: Dynamics):
     return carried
 
 
+@njit(inline="always")
+def nothing(t, b, row, extra):
+    """Stand where a layer with recurrent weights does something to a row before its neurons take it."""
+
+
 @lru_cache
-def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool):
+def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool, arrive=nothing):
     carried, adaptive = _carried(dynamics), dynamics.adaptive
 
     @njit(**OPTIONS)
-    def kernel(current, beta, theta, kappa, rho, v0, s0, a, spikes, membrane, first, last):
+    def kernel(current, beta, theta, kappa, rho, v0, s0, a, spikes, membrane, extra, first, last):
         steps, _, features = spikes.shape
         one, zero = beta.dtype.type(1), beta.dtype.type(0)
         for b in range(first, last):
@@ -55,6 +60,7 @@ def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool):
                 v = membrane[t if keep else 0, b]
                 v_prev = v0[b] if t == 0 else membrane[t - 1 if keep else 0, b]
                 s_prev = s0[b] if t == 0 else spikes[t - 1, b]
+                arrive(t, b, i, extra)
                 a_b = a[b]
                 be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
                 for n in range(features):
@@ -86,11 +92,13 @@ def _replay(v, theta, kappa, rho, a0, past):
 
 
 @lru_cache
-def _lfp_kernel(dynamics: Dynamics, scalar: bool, readout: bool, static: bool, denominator: Callable[..., Any]):
+def _lfp_kernel(
+    dynamics: Dynamics, scalar: bool, readout: bool, static: bool, denominator: Callable[..., Any], back=nothing
+):
     carried, adaptive, share = _carried(dynamics), dynamics.adaptive, njit(inline="always")(denominator)
 
     @njit(**OPTIONS)
-    def kernel(message, v, beta, theta, kappa, rho, v0, s0, a0, q, g_a, density, epsilon, first, last):
+    def kernel(message, v, beta, theta, kappa, rho, v0, s0, a0, q, g_a, density, epsilon, extra, first, last):
         steps, _, features = v.shape
         one, zero = beta.dtype.type(1), beta.dtype.type(0)
         past = np.empty((steps + 1 if adaptive else 1, features), beta.dtype)
@@ -103,6 +111,7 @@ def _lfp_kernel(dynamics: Dynamics, scalar: bool, readout: bool, static: bool, d
                 x, out, m = v[t, b], density[0 if static else t, b], message[t, b]
                 v_prev, s_start = v0[b] if t == 0 else v[t - 1, b], s0[b]
                 a_now, a_prev = past[t if adaptive else 0], past[t - 1 if adaptive and t > 0 else 0]
+                back(t, b, m, extra)
                 started = t == 0
                 for n in range(features):
                     if not scalar:
@@ -224,7 +233,7 @@ def forward(
     scalar, parameters = _parameters(p, features)
     kernel = _forward_kernel(dynamics, scalar, keep)
     arrays = _arrays(current), _arrays(start.v, start.s, a, spikes, v)
-    over_batch(kernel, batch, spikes.numel(), *arrays[0], *parameters, *arrays[1])
+    over_batch(kernel, batch, spikes.numel(), *arrays[0], *parameters, *arrays[1], ())
     return spikes, v, None if start.a is None else a
 
 
@@ -249,7 +258,7 @@ def backward_lfp(
     kernel = _lfp_kernel(dynamics, scalar, readout, static, denominator)
     arrays = _arrays(message, v), _arrays(start.v, start.s, a, q, g_a, density)
     stabiliser = parameters[0].dtype.type(epsilon)
-    over_batch(kernel, batch, v.numel(), *arrays[0], *parameters, *arrays[1], stabiliser)
+    over_batch(kernel, batch, v.numel(), *arrays[0], *parameters, *arrays[1], stabiliser, ())
     return density, (q, None if carry[1] is None else g_a)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lfp_snn.kernels import cpu
 from lfp_snn.kernels.dynamics import Dynamics, Parameters, Start
-from lfp_snn.kernels.options import OPTIONS, SUMS
+from lfp_snn.kernels.options import SUMS
 from lfp_snn.kernels.threads import over_batch
 
 
@@ -45,50 +45,39 @@ def _add_dots(spikes, weight, message, out):
 
 
 @lru_cache
-def _forward_kernel(dynamics: Dynamics, scalar: bool, synaptic: bool):
-    step = cpu._forward_kernel(dynamics, scalar, True)
+def _arrive(synaptic: bool):
+    """Compile what makes up the current of a row: input, the weights of the last spikes, and the current before."""
 
-    @njit(**OPTIONS)
-    def kernel(x, weight, alpha, i0, beta, theta, kappa, rho, v0, s0, a, spikes, v, current, first, last):
-        for b in range(first, last):
-            s_prev, v_prev, i_prev = s0[b : b + 1], v0[b : b + 1], i0[b]
-            for t in range(len(spikes)):
-                i = current[t if synaptic else 0, b : b + 1]
-                i[0] = x[t if len(x) > 1 else 0, b]
-                _add_rows(s_prev[0], weight, i[0])
-                if synaptic:
-                    for n in range(i.shape[1]):
-                        i[0, n] += alpha[n if len(alpha) > 1 else 0] * i_prev[n]
-                s, m = spikes[t : t + 1, b : b + 1], v[t : t + 1, b : b + 1]
-                step(i.reshape(1, *i.shape), beta, theta, kappa, rho, v_prev, s_prev, a[b : b + 1], s, m, 0, 1)
-                s_prev, v_prev, i_prev = s[0], m[0], i[0]
+    @njit(inline="always")
+    def arrive(t, b, i, extra):
+        x, weight, alpha, i0, s0, spikes, current = extra
+        i[:] = x[t if len(x) > 1 else 0, b]
+        _add_rows(s0[b] if t == 0 else spikes[t - 1, b], weight, i)
+        if synaptic:
+            i_prev = i0[b] if t == 0 else current[t - 1, b]
+            for n in range(len(i)):
+                i[n] += alpha[n if len(alpha) > 1 else 0] * i_prev[n]
 
-    return kernel
+    return arrive
 
 
 @lru_cache
-def _lfp_kernel(dynamics: Dynamics, scalar: bool, synaptic: bool, readout: bool, denominator: Callable[..., Any]):
-    step, adaptive = cpu._lfp_kernel(dynamics, scalar, readout, False, denominator), dynamics.adaptive
+def _back(synaptic: bool):
+    """Compile what a row of rewards gets through the recurrent weights from the answer of the step after it."""
 
-    @njit(**OPTIONS)
-    def kernel(
-        message, weight, alpha, s, v, beta, theta, kappa, rho, v0, s0, a, q, g_a, own, answer, epsilon, first, last
-    ):
-        for b in range(first, last):
-            for t in range(len(v) - 1, -1, -1):
-                m, g = message[t : t + 1, b : b + 1], own[t : t + 1, b : b + 1]
-                _add_dots(s[t, b], weight, answer[t + 1, b], m[0, 0])
-                v_prev, s_prev = (v0, s0) if t == 0 else (v[t - 1], s[t - 1])
-                a_prev, now, here = a[t if adaptive else 0, b : b + 1], v[t : t + 1, b : b + 1], slice(b, b + 1)
-                step(
-                    m, now, beta, theta, kappa, rho, v_prev[here], s_prev[here], a_prev,
-                    q[here], g_a[here], g, epsilon, 0, 1,
-                )  # fmt: skip
-                if synaptic:
-                    for n in range(g.shape[2]):
-                        answer[t, b, n] = g[0, 0, n] + alpha[n if len(alpha) > 1 else 0] * answer[t + 1, b, n]
+    @njit(inline="always")
+    def back(t, b, message, extra):
+        spikes, weight, alpha, own, answer = extra
+        if synaptic and t + 1 < len(spikes):
+            decayed(own[t + 1, b], alpha, answer[t + 2, b], answer[t + 1, b])
+        _add_dots(spikes[t, b], weight, answer[t + 1, b], message)
 
-    return kernel
+    @njit(inline="always")
+    def decayed(own, alpha, after, answer):
+        for n in range(len(own)):
+            answer[n] = own[n] + alpha[n if len(alpha) > 1 else 0] * after[n]
+
+    return back
 
 
 def _decay(alpha: Tensor | None, like: Tensor) -> Tensor:
@@ -113,8 +102,9 @@ def forward(
     scalar, parameters = cpu._parameters(p, shape[2])
     i0 = start.v if i is None else i
     arrays = cpu._arrays(x, V.t(), _decay(alpha, x), i0), cpu._arrays(start.v, start.s, a, spikes, v, current)
-    kernel = _forward_kernel(form, scalar, synaptic)
-    over_batch(kernel, shape[1], spikes.numel(), *arrays[0], *parameters, *arrays[1])
+    extra = (*arrays[0], *(arrays[1][k] for k in (1, 3, 5)))
+    kernel = cpu._forward_kernel(form, scalar, True, _arrive(synaptic))
+    over_batch(kernel, shape[1], spikes.numel(), arrays[1][-1], *parameters, *arrays[1][:-1], extra)
     return spikes, v, current if synaptic else None, None if start.a is None else a
 
 
@@ -135,8 +125,8 @@ def backward_lfp(
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor | None, Tensor]]:
     """Return the densities of the membrane's current and of the input, and the reward of the spikes, ``[T, B, N]``.
 
-    ``a`` is the adaptation that each step's threshold used, ``[T, B, N]``. ``carry`` is what comes from the step after
-    the last through membrane, adaptation and input; that of the first step is the last value.
+    ``a`` is the adaptation that each step's threshold used, ``[T, B, N]`` (the first is enough). ``carry`` is what
+    comes from the step after the last through membrane, adaptation and input; that of the first step is the last value.
     """
     _, batch, features = v.shape
     densities = message.clone(memory_format=torch.contiguous_format)
@@ -144,12 +134,14 @@ def backward_lfp(
     answer = own if alpha is None else torch.empty_like(own)
     answer[-1] = carry[2]
     q, g_a = carry[0].clone(), v.new_zeros(batch, 0) if carry[1] is None else carry[1].clone()
-    before = v.new_empty(1, batch, 0) if a is None else a
+    before = v.new_empty(batch, 0) if a is None else a[0]
     scalar, parameters = cpu._parameters(p, features)
-    kernel = _lfp_kernel(form, scalar, alpha is not None, readout, denominator)
-    arrays = cpu._arrays(V.t(), _decay(alpha, v), spikes, v), cpu._arrays(start.v, start.s, before)
-    outputs = [q.numpy(), g_a.numpy(), own.numpy(), answer.numpy()]
-    stabiliser = parameters[0].dtype.type(epsilon)
-    over_batch(kernel, batch, v.numel(), densities.numpy(), *arrays[0], *parameters, *arrays[1], *outputs, stabiliser)
+    kernel = cpu._lfp_kernel(form, scalar, readout, False, denominator, _back(alpha is not None))
+    outputs = [q.numpy(), g_a.numpy(), own.numpy()]
+    extra = (*cpu._arrays(spikes, V.t(), _decay(alpha, v)), own.numpy(), answer.numpy())
+    arrays = densities.numpy(), *cpu._arrays(v), *parameters, *cpu._arrays(start.v, start.s, before), *outputs
+    over_batch(kernel, batch, v.numel(), *arrays, parameters[0].dtype.type(epsilon), extra)
+    if alpha is not None:
+        answer[0] = own[0] + alpha.detach() * answer[1]
     first = q, None if carry[1] is None else g_a, answer[0]
     return own[:-1], answer[:-1], densities, first

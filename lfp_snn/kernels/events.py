@@ -22,6 +22,8 @@ from lfp_snn.kernels.threads import over_batch
 from lfp_snn.kernels.vectors import VECTOR_BYTES, parts_of_block, row_dots, row_sum
 
 CACHED = {**SUMS, "cache": True}
+BLOCK_BYTES = 1 << 20
+"""Of the weights that are used at a time: they are to stay in the second-level cache of a core."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,12 @@ def _empty_block(rows, width, like):
 
 
 @njit(inline="always")
-def _copy_block(matrix, first, block):
-    """Copy the columns of a matrix from ``first`` on into a block, which fits a core's cache."""
+def _copy_block(matrix, top, first, block):
+    """Copy rows and columns of a matrix, from ``top`` and ``first`` on, into a block, and return how many columns."""
     n = min(block.shape[1], matrix.shape[1] - first)
-    for i in range(len(matrix)):
+    for i in range(min(len(block), len(matrix) - top)):
         for j in range(n):
-            block[i, j] = matrix[i, first + j]
-    for i in range(len(matrix)):
+            block[i, j] = matrix[top + i, first + j]
         for j in range(n, block.shape[1]):
             block[i, j] = 0
     return n
@@ -109,13 +110,21 @@ def _copy_block(matrix, first, block):
 @njit(**CACHED)
 def _weighted_rows(parts, start, index, value, weight, out, first, last):
     width = len(parts) * VECTOR_BYTES // weight.itemsize
-    block, sums = _empty_block(len(weight), width, weight), np.empty(width, weight.dtype)
+    rows = min(len(weight), BLOCK_BYTES // (width * weight.itemsize))
+    block, sums = _empty_block(rows, width, weight), np.empty(width, weight.dtype)
     for j in range(0, weight.shape[1], width):
-        n = _copy_block(weight, j, block)
-        for r in range(first, last):
-            row_sum(parts, block, index, value, start[r], start[r + 1], sums)
-            for k in range(n):
-                out[r, j + k] += sums[k]
+        at = start[first:last].copy()
+        for top in range(0, len(weight), rows):
+            n = _copy_block(weight, top, j, block)
+            for r in range(first, last):
+                k, end = at[r - first], start[r + 1]
+                while k < end and index[k] < top + rows:
+                    k += 1
+                if k > at[r - first]:
+                    row_sum(parts, block, top, index, value, at[r - first], k, sums)
+                    at[r - first] = k
+                    for m in range(n):
+                        out[r, j + m] += sums[m]
 
 
 @njit(**CACHED)
@@ -123,7 +132,7 @@ def _dots(parts, start, index, weight, message, out, first, last):
     width = len(parts) * VECTOR_BYTES // weight.itemsize
     block, sent = _empty_block(len(weight), width, weight), np.zeros(width, weight.dtype)
     for j in range(0, weight.shape[1], width):
-        n = _copy_block(weight, j, block)
+        n = _copy_block(weight, 0, j, block)
         sent[n:] = 0
         for r in range(first, last):
             sent[:n] = message[r, j : j + n]

@@ -88,20 +88,20 @@ class _Writer:
 
 
 @intrinsic
-def row_sum(typing, parts, block, index, value, first, last, out):
-    """Set ``out`` ``[width]`` to the sum of ``value[k] * block[index[k]]`` over the events from ``first`` to ``last``.
+def row_sum(typing, parts, block, top, index, value, first, last, out):
+    """Set ``out`` ``[width]`` to the sum of ``value[k] * block[index[k] - top]`` over events ``first`` to ``last``.
 
     ``block`` is ``[rows, width]``, contiguous, and ``width`` as many vectors as the tuple ``parts`` is long.
     """
 
     def write(context, builder, signature, arguments):
         writer = _Writer(context, builder, signature.args[1].dtype, len(parts))
-        rows, ids, values, target = (writer.data(signature.args[k], arguments[k]) for k in (1, 2, 3, 6))
+        rows, ids, values, target = (writer.data(signature.args[k], arguments[k]) for k in (1, 3, 4, 7))
         sums = [cgutils.alloca_once(builder, writer.vector) for _ in parts]
         for total in sums:
             builder.store(ir.Constant(writer.vector, None), total)
-        with writer.events(arguments[4], arguments[5]) as (k, _):
-            row = builder.zext(writer.element(ids, k), _I64)
+        with writer.events(arguments[5], arguments[6]) as (k, _):
+            row = builder.sub(builder.zext(writer.element(ids, k), _I64), arguments[2])
             v = writer.everywhere(writer.element(values, k))
             for part, total in enumerate(sums):
                 builder.store(writer.add_product(builder.load(total), v, writer.load(rows, row, part)), total)
@@ -109,7 +109,7 @@ def row_sum(typing, parts, block, index, value, first, last, out):
             builder.store(builder.load(total), writer.place(target, _I64(0), part), align=writer.itemsize)
         return context.get_dummy_value()
 
-    return types.none(parts, block, index, value, types.int64, types.int64, out), write
+    return types.none(parts, block, types.int64, index, value, types.int64, types.int64, out), write
 
 
 @intrinsic

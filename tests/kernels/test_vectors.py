@@ -17,8 +17,8 @@ def test_sums_and_dots_are_those_of_numpy(vectors: int, dtype: type) -> None:
     parts = tuple(range(vectors))
 
     @njit
-    def sums(block, index, value, first, last, out):  # type: ignore[no-untyped-def]
-        row_sum(parts, block, index, value, first, last, out)
+    def sums(block, top, index, value, first, last, out):  # type: ignore[no-untyped-def]
+        row_sum(parts, block, top, index, value, first, last, out)
 
     @njit
     def dots(block, index, first, last, message, out):  # type: ignore[no-untyped-def]
@@ -26,13 +26,14 @@ def test_sums_and_dots_are_those_of_numpy(vectors: int, dtype: type) -> None:
 
     rng, width = np.random.default_rng(0), vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
     block, message = rng.normal(size=(7, width)).astype(dtype), rng.normal(size=width).astype(dtype)
-    index, value = np.array([3, 0, 6, 2, 5], np.int32), rng.normal(size=5).astype(dtype)
+    index, value = np.array([3, 4, 6, 2, 5], np.int32), rng.normal(size=5).astype(dtype)
     out, answer = np.full(width, 9, dtype), np.ones(7, dtype)
     tolerance = {"rtol": 1e-5 if dtype is np.float32 else 1e-12, "atol": 1e-5 if dtype is np.float32 else 1e-12}
     for first, last in ((0, 5), (1, 4), (2, 2)):
         chosen = index[first:last]
-        sums(block, index, value, first, last, out)
-        np.testing.assert_allclose(out, value[first:last] @ block[chosen], **tolerance)
+        for top in (0, 2):  # a block may be a part of the rows
+            sums(block[top:], top, index, value, first, last, out)
+            np.testing.assert_allclose(out, value[first:last] @ block[chosen], **tolerance)
         want = np.ones(7, dtype)
         want[chosen] += block[chosen] @ message
         answer[:] = 1

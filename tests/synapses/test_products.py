@@ -264,3 +264,16 @@ def test_the_message_is_differentiated_once() -> None:
         (g,) = torch.autograd.grad(product(F.linear, x, weight, None).square().sum(), weight, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.sum().backward()
+
+
+def test_more_rows_of_weights_than_a_block_holds() -> None:
+    """The events of a row are taken in pieces, one for each block of the weights."""
+    torch.manual_seed(0)
+    x, weight = (torch.rand(3, 5000) < 0.02).double(), torch.randn(5000, 70, dtype=torch.double)
+    x[1] = 0
+    found = events.pack(x, events.count(x))
+    torch.testing.assert_close(events.weighted_rows(found, weight), x @ weight)
+    wide = (torch.rand(4000, 6) < 0.3).double()
+    listed = events.pack(wide, events.count(wide)).transposed()
+    message = torch.randn(4000, 150, dtype=torch.double)
+    torch.testing.assert_close(events.weighted_rows(listed, message), wide.t() @ message)
