@@ -133,7 +133,8 @@ class Worker:
     def stop(self) -> None:
         """End the process."""
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
+        self.errors.close()
 
 
 @contextmanager
