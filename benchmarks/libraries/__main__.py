@@ -35,10 +35,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.libraries.contenders import CONTENDERS, _layers
+from benchmarks.libraries.contenders import CONTENDERS, network
 from benchmarks.libraries.report import plot, table
-from benchmarks.libraries.workloads import BETA, THRESHOLD, WORKLOADS, Workload, mlp
-from lfp_snn import LIF, Sequential, kernels
+from benchmarks.libraries.workloads import WORKLOADS, Workload, mlp
+from lfp_snn import kernels
 from lfp_snn.models import calibrate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,17 +61,6 @@ SWEEPS: dict[str, tuple[Sequence[float], Callable[[Any], Workload]]] = {
 def _one(**changes: Any) -> Workload:
     base = Workload("1000-1000-10, 5 % events, T=25, B=64", mlp(1000, 1000, 10), (1000,), 25, 64, 0.05, rate=0.05)
     return dataclasses.replace(base, **changes)
-
-
-def network(workload: Workload, weights: Sequence[Tensor], **reset: Any) -> Sequential:
-    """Return the workload's network in this package."""
-
-    def recurrent(weight: Tensor) -> LIF:
-        made = LIF(BETA, THRESHOLD, recurrent=len(weight), **reset)
-        made.get_parameter("recurrent").data.copy_(weight)
-        return made
-
-    return Sequential(*_layers(workload, weights, lambda: LIF(BETA, THRESHOLD, **reset), recurrent))
 
 
 @torch.no_grad()
@@ -109,9 +98,10 @@ class Worker:
             "PYTHONWARNINGS": "ignore",
         }
         command = [python, "-m", "benchmarks.libraries.worker", name, str(file), str(threads)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        self.process = subprocess.Popen(command, env=env, text=True, **{**pipes, "stderr": self.errors})
+        self.process = subprocess.Popen(
+            command, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors
+        )
         self.name = name
         self.cannot = self._answer().get("cannot")
 

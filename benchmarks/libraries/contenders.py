@@ -64,16 +64,23 @@ def _trained(net: nn.Module, loss: Callable[[], Tensor], spikes: Callable[[], Te
     return step, fired
 
 
-def ours(workload: Workload, x: Tensor, y: Tensor, weights: Weights, lfp: bool) -> Made:
-    """Train with this package: all steps in one call."""
-    from lfp_snn import LFP, LIF, Sequential, rewards
+def network(workload: Workload, weights: Weights, **reset: Any) -> Any:
+    """Return the workload's network in this package, its neurons resetting as ``reset`` says."""
+    from lfp_snn import LIF, Sequential
 
     def recurrent(weight: Tensor) -> nn.Module:
-        made = LIF(BETA, THRESHOLD, recurrent=len(weight))
-        made.recurrent.data.copy_(weight)
+        made = LIF(BETA, THRESHOLD, recurrent=len(weight), **reset)
+        made.get_parameter("recurrent").data.copy_(weight)
         return made
 
-    net = Sequential(*_layers(workload, weights, lambda: LIF(BETA, THRESHOLD), recurrent))
+    return Sequential(*_layers(workload, weights, lambda: LIF(BETA, THRESHOLD, **reset), recurrent))
+
+
+def ours(workload: Workload, x: Tensor, y: Tensor, weights: Weights, lfp: bool) -> Made:
+    """Train with this package: all steps in one call."""
+    from lfp_snn import LFP, rewards
+
+    net = network(workload, weights)
     if lfp:
         LFP(keep_feedback=False).attach(net)
     reward, given, ones = rewards.RateCoded(), rewards.Given(), None

@@ -2,8 +2,7 @@
 
 ``python -m benchmarks.libraries.worker CONTENDER WORKLOAD.pt`` reads lines: ``spikes FILE`` saves the spikes of the
 fresh network, ``step`` takes a training step; every answer is one line of JSON. Memory is the process's largest so far,
-less what it was after a step of two examples
-and two time steps with another network of the same make.
+less what it was after a step of another such network on two examples at two time steps.
 """
 
 from __future__ import annotations

@@ -69,13 +69,10 @@ def _back(synaptic: bool):
     def back(t, b, message, extra):
         spikes, weight, alpha, own, answer = extra
         if synaptic and t + 1 < len(spikes):
-            decayed(own[t + 1, b], alpha, answer[t + 2, b], answer[t + 1, b])
+            own_t, after, answer_t = own[t + 1, b], answer[t + 2, b], answer[t + 1, b]
+            for n in range(len(own_t)):
+                answer_t[n] = own_t[n] + alpha[n if len(alpha) > 1 else 0] * after[n]
         _add_dots(spikes[t, b], weight, answer[t + 1, b], message)
-
-    @njit(inline="always")
-    def decayed(own, alpha, after, answer):
-        for n in range(len(own)):
-            answer[n] = own[n] + alpha[n if len(alpha) > 1 else 0] * after[n]
 
     return back
 
