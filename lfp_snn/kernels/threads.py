@@ -1,11 +1,14 @@
 """Run a compiled kernel over the batch on several threads.
 
-The kernels release the interpreter lock, so plain threads suffice. (numba's own thread pools crash under concurrent use
-from several Python threads and do not survive a fork; data loader workers need both.)
+The kernels release the interpreter lock, so any threads will do. They are OpenMP's own where torch runs on OpenMP: its
+threads spin for a while after each of torch's operations, and other threads would have to share the cores with them
+(half of the speed of a training step on two cores). Elsewhere, and in forked processes, which OpenMP does not support,
+they are plain threads. (numba's own pools crash under concurrent use from several Python threads.)
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +19,24 @@ import torch
 
 GRAIN = 1 << 15
 """Elements below which a second thread costs more than it brings."""
+
+Work = Callable[[int, int, int], Any]
+
+_BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_loaded_in = os.getpid()
+
+
+@lru_cache
+def _openmp() -> Any:
+    """Return the OpenMP library that torch has loaded, or ``None``."""
+    if os.name != "posix" or "OpenMP" not in torch.__config__.parallel_info():
+        return None
+    library = ctypes.CDLL(None)
+    if not all(hasattr(library, name) for name in ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")):
+        return None
+    library.GOMP_parallel.argtypes = (_BODY, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
+    library.GOMP_parallel.restype = None
+    return library
 
 
 @lru_cache(maxsize=4)
@@ -28,17 +49,43 @@ def parts_of(batch: int, elements: int) -> int:
     return min(torch.get_num_threads(), batch, max(1, elements // GRAIN))
 
 
-def in_parts(work: Callable[[int, int, int], Any], batch: int, parts: int) -> None:
-    """Call ``work(part, first, last)`` for so many slices that cover ``range(batch)``, each on a thread."""
+def in_parts(work: Work, batch: int, parts: int) -> None:
+    """Call ``work(part, first, last)`` for so many slices that cover ``range(batch)``, each on a thread.
+
+    Examples
+    --------
+    >>> seen = []
+    >>> in_parts(lambda part, first, last: seen.append((part, first, last)), batch=5, parts=2)
+    >>> sorted(seen)
+    [(0, 0, 2), (1, 2, 5)]
+    """
     edges = [batch * k // parts for k in range(parts + 1)]
     if parts == 1:
         work(0, 0, batch)
-        return
-    pool = _pool(os.getpid(), parts)
-    others = [pool.submit(work, k, edges[k], edges[k + 1]) for k in range(1, parts)]
-    work(0, 0, edges[1])
-    for other in others:
-        other.result()
+    elif _openmp() is not None and os.getpid() == _loaded_in:
+        _on_openmp(work, edges, parts)
+    else:
+        pool = _pool(os.getpid(), parts)
+        others = [pool.submit(work, k, edges[k], edges[k + 1]) for k in range(1, parts)]
+        work(0, 0, edges[1])
+        for other in others:
+            other.result()
+
+
+def _on_openmp(work: Work, edges: list[int], parts: int) -> None:
+    openmp, raised = _openmp(), []
+
+    def body(_: Any) -> None:
+        try:
+            # A limit on threads may give fewer than were asked for.
+            for part in range(openmp.omp_get_thread_num(), parts, openmp.omp_get_num_threads()):
+                work(part, edges[part], edges[part + 1])
+        except BaseException as error:  # nothing may leave a callback
+            raised.append(error)
+
+    openmp.GOMP_parallel(_BODY(body), None, parts, 0)
+    if raised:
+        raise raised[0]
 
 
 def over_batch(kernel: Callable[..., Any], batch: int, elements: int, *args: Any) -> None:
