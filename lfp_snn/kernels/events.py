@@ -19,7 +19,16 @@ from torch import Tensor
 
 from lfp_snn.kernels.options import SUMS
 from lfp_snn.kernels.threads import over_batch
-from lfp_snn.kernels.vectors import VECTOR_BYTES, parts_of_block, row_dots, row_sum
+from lfp_snn.kernels.vectors import (
+    BITS,
+    VECTOR_BYTES,
+    lowest_bit,
+    nonzero_bits,
+    number_of_bits,
+    parts_of_block,
+    row_dots,
+    row_sum,
+)
 
 CACHED = {**SUMS, "cache": True}
 BLOCK_BYTES = 1 << 20
@@ -53,23 +62,32 @@ class Events:
 
 @njit(**CACHED)
 def _count(x, counts, first, last):
+    whole = x.shape[1] - x.shape[1] % BITS
     for r in range(first, last):
-        n = 0
-        for v in x[r]:
+        row, n = x[r], 0
+        for k in range(0, whole, BITS):
+            n += number_of_bits(nonzero_bits(row, k))
+        for v in row[whole:]:
             n += v != 0
         counts[r] = n
 
 
 @njit(**CACHED)
 def _pack(x, start, index, value, first, last):
+    whole = x.shape[1] - x.shape[1] % BITS
     for r in range(first, last):
-        k, end = start[r], start[r + 1]
-        for n in range(x.shape[1]):
-            if x[r, n] != 0:
-                index[k], value[k] = n, x[r, n]
-                k += 1
-                if k == end:
-                    break
+        row, at = x[r], start[r]
+        for k in range(0, whole, BITS):
+            bits = nonzero_bits(row, k)
+            while bits != 0:
+                n = k + lowest_bit(bits)
+                index[at], value[at] = n, row[n]
+                at += 1
+                bits &= bits - np.uint64(1)
+        for n in range(whole, len(row)):
+            if row[n] != 0:
+                index[at], value[at] = n, row[n]
+                at += 1
 
 
 @njit(**CACHED)
@@ -107,36 +125,55 @@ def _copy_block(matrix, top, first, block):
     return n
 
 
+@njit(inline="always")
+def _up_to(index, k, end, row):
+    """Return the first of the events from ``k`` to ``end`` that is of this row of the weights or a later one."""
+    while k < end and index[k] < row:
+        k += 1
+    return k
+
+
 @njit(**CACHED)
 def _weighted_rows(parts, start, index, value, weight, out, first, last):
     width = len(parts) * VECTOR_BYTES // weight.itemsize
     rows = min(len(weight), BLOCK_BYTES // (width * weight.itemsize))
-    block, sums = _empty_block(rows, width, weight), np.empty(width, weight.dtype)
+    block, spare = _empty_block(rows, width, weight), np.empty((1, width), weight.dtype)
     for j in range(0, weight.shape[1], width):
         at = start[first:last].copy()
         for top in range(0, len(weight), rows):
             n = _copy_block(weight, top, j, block)
             for r in range(first, last):
-                k, end = at[r - first], start[r + 1]
-                while k < end and index[k] < top + rows:
-                    k += 1
-                if k > at[r - first]:
-                    row_sum(parts, block, top, index, value, at[r - first], k, sums)
-                    at[r - first] = k
+                begin, end = at[r - first], start[r + 1]
+                if top + rows < len(weight):
+                    at[r - first] = end = _up_to(index, begin, end, top + rows)
+                if n == width:
+                    row_sum(parts, block, top, index, value, begin, end, out, r, j)
+                elif begin < end:
+                    spare[:] = 0
+                    row_sum(parts, block, top, index, value, begin, end, spare, 0, 0)
                     for m in range(n):
-                        out[r, j + m] += sums[m]
+                        out[r, j + m] += spare[0, m]
 
 
 @njit(**CACHED)
 def _dots(parts, start, index, weight, message, out, first, last):
     width = len(parts) * VECTOR_BYTES // weight.itemsize
-    block, sent = _empty_block(len(weight), width, weight), np.zeros(width, weight.dtype)
+    rows = min(len(weight), BLOCK_BYTES // (width * weight.itemsize))
+    block, spare = _empty_block(rows, width, weight), np.zeros((1, width), weight.dtype)
     for j in range(0, weight.shape[1], width):
-        n = _copy_block(weight, 0, j, block)
-        sent[n:] = 0
-        for r in range(first, last):
-            sent[:n] = message[r, j : j + n]
-            row_dots(parts, block, index, start[r], start[r + 1], sent, out[r])
+        at = start[first:last].copy()
+        for top in range(0, len(weight), rows):
+            n = _copy_block(weight, top, j, block)
+            for r in range(first, last):
+                begin, end = at[r - first], start[r + 1]
+                if top + rows < len(weight):
+                    at[r - first] = end = _up_to(index, begin, end, top + rows)
+                if n == width:
+                    row_dots(parts, block, top, index, begin, end, message, r, j, out, r)
+                elif begin < end:
+                    for m in range(n):
+                        spare[0, m] = message[r, j + m]
+                    row_dots(parts, block, top, index, begin, end, spare, 0, 0, out, r)
 
 
 def count(x: Tensor) -> NDArray[np.int64]:

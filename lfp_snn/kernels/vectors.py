@@ -1,8 +1,9 @@
-"""Inner loops over a block of outputs that stays in the processor's registers, as LLVM vectors inside numba.
+"""Inner loops as LLVM vectors inside numba: over a block of outputs in registers, and over 64 elements as bits.
 
 numba vectorises loops by itself, but the sums are read from memory and written to it at every event. Here the vectors
 are written as such, so that the sums of a whole list of events (or the message that the rows are multiplied with) stay
-in the registers, and one row of a block of weights is all that is read for an event.
+in the registers, and one row of a block of weights is all that is read for an event. What is not zero is found 64
+elements at a time, as the bits of a number.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import llvmlite.binding
 import numba.extending
 from llvmlite import ir
 from numba import types
@@ -18,52 +20,110 @@ from numba.core import cgutils
 intrinsic: Any = numba.extending.intrinsic  # by its type, what it makes is never to be called
 
 VECTOR_BYTES = 64
-MOST_VECTORS = 8
+BITS = 64
+MOST_VECTORS = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 4
+"""Of a block: with 32 registers of 64 bytes twice as many leave room for the rest; others have 16 of 32 bytes."""
 _FAST = ("reassoc", "contract", "nsz")
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_I1, _I32, _I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 
 
 def parts_of_block(features: int, itemsize: int) -> tuple[int, ...]:
-    """Return the vectors of a block, 1, 2, 4 or 8, where rows have so many numbers.
+    """Return the vectors of a block, a power of 2 of them, where rows have so many numbers.
 
     As a tuple, of which numba knows the length when it compiles.
 
     Examples
     --------
-    >>> parts_of_block(1000, 4), parts_of_block(20, 4), parts_of_block(10, 8)
-    ((0, 1, 2, 3, 4, 5, 6, 7), (0, 1), (0, 1))
+    >>> parts_of_block(64, 4), parts_of_block(20, 4), parts_of_block(10, 8)
+    ((0, 1, 2, 3), (0, 1), (0, 1))
     """
     needed = -(-features * itemsize // VECTOR_BYTES)
     return tuple(range(min(MOST_VECTORS, 1 << (needed - 1).bit_length())))
 
 
-class _Writer:
-    """Writes the instructions of a block of ``vectors`` vectors of numbers of a type."""
+def _wide(builder) -> None:
+    """Have a function use 512-bit vectors where there are some: for Intel's processors, LLVM prefers 256 bits."""
+    set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite does not know this attribute
 
-    def __init__(self, context, builder, dtype, vectors: int) -> None:
-        self.context, self.builder, self.vectors = context, builder, vectors
+
+@intrinsic
+def wide_vectors(typing):
+    """Have the kernel that calls this use the widest vectors that the processor has."""
+
+    def write(context, builder, signature, arguments):
+        _wide(builder)
+        return context.get_dummy_value()
+
+    return types.none(), write
+
+
+@intrinsic
+def nonzero_bits(typing, row, k):
+    """Return which of the 64 elements from ``row[k]`` on are not zero, as bits: that of the first is the lowest."""
+
+    def write(context, builder, signature, arguments):
+        writer = _Writer(context, builder, signature.args[0].dtype, BITS)
+        start = builder.gep(writer.data(signature.args[0], arguments[0]), [arguments[1]])
+        elements = builder.load(builder.bitcast(start, writer.vector.as_pointer()), align=writer.itemsize)
+        nonzero = builder.fcmp_unordered("!=", elements, ir.Constant(writer.vector, None))
+        return builder.bitcast(nonzero, _I64)
+
+    return types.uint64(row, types.int64), write
+
+
+@intrinsic
+def lowest_bit(typing, bits):
+    """Return the place of the lowest bit that is set; some bit has to be."""
+    return types.int64(types.uint64), lambda context, builder, signature, arguments: builder.cttz(arguments[0], _I1(1))
+
+
+@intrinsic
+def number_of_bits(typing, bits):
+    """Return how many bits are set."""
+    return types.int64(types.uint64), lambda context, builder, signature, arguments: builder.ctpop(arguments[0])
+
+
+class _Writer:
+    """Writes the instructions for vectors of ``lanes`` numbers of a type."""
+
+    def __init__(self, context, builder, dtype, lanes: int | None = None) -> None:
+        self.context, self.builder = context, builder
         self.number = context.get_value_type(dtype)
         self.itemsize = dtype.bitwidth // 8
-        self.lanes = VECTOR_BYTES // self.itemsize
+        self.lanes = VECTOR_BYTES // self.itemsize if lanes is None else lanes
         self.vector = ir.VectorType(self.number, self.lanes)
+        _wide(builder)
 
     def data(self, kind, array):
         """Return the pointer to an array's first element."""
         return self.context.make_array(kind)(self.context, self.builder, array).data
 
+    def columns(self, kind, array):
+        """Return the length of a matrix's rows."""
+        made = self.context.make_array(kind)(self.context, self.builder, array)
+        return self.builder.extract_value(made.shape, 1)
+
     def element(self, pointer, k):
         """Return element ``k`` of an array."""
         return self.builder.load(self.builder.gep(pointer, [k]))
 
-    def place(self, pointer, row, part: int):
-        """Return the pointer to vector ``part`` of a row of a block."""
-        start = self.builder.mul(row, _I64(self.lanes * self.vectors))
+    def place(self, pointer, row, columns, part: int, first=None):
+        """Return the pointer to vector ``part``, from column ``first`` on, of a row of a matrix."""
+        start = self.builder.mul(row, columns)
+        start = start if first is None else self.builder.add(start, first)
         at = self.builder.gep(pointer, [self.builder.add(start, _I64(self.lanes * part))])
         return self.builder.bitcast(at, self.vector.as_pointer())
 
-    def load(self, pointer, row, part: int):
-        """Return vector ``part`` of a row of a block."""
-        return self.builder.load(self.place(pointer, row, part), align=self.itemsize)
+    def load(self, place):
+        """Return the vector at a place."""
+        return self.builder.load(place, align=self.itemsize)
+
+    def prefetch(self, place, write: bool):
+        """Have the processor fetch what is at a place, to be read or written soon."""
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, [self.builder.bitcast(place, byte), _I32(int(write)), _I32(3), _I32(1)])
 
     def everywhere(self, number):
         """Return a vector that holds one number everywhere."""
@@ -88,48 +148,70 @@ class _Writer:
 
 
 @intrinsic
-def row_sum(typing, parts, block, top, index, value, first, last, out):
-    """Set ``out`` ``[width]`` to the sum of ``value[k] * block[index[k] - top]`` over events ``first`` to ``last``.
+def row_sum(typing, parts, block, top, index, value, first, last, out, row, column):
+    """Add ``value[k] * block[index[k] - top]``, over events ``first`` to ``last``, to ``out[row, column:]``.
 
-    ``block`` is ``[rows, width]``, contiguous, and ``width`` as many vectors as the tuple ``parts`` is long.
+    ``block`` is ``[rows, width]`` and ``width`` as many vectors as the tuple ``parts`` is long; all are contiguous, and
+    ``out`` has at least ``width`` columns from ``column`` on.
     """
 
     def write(context, builder, signature, arguments):
-        writer = _Writer(context, builder, signature.args[1].dtype, len(parts))
+        writer = _Writer(context, builder, signature.args[1].dtype)
         rows, ids, values, target = (writer.data(signature.args[k], arguments[k]) for k in (1, 3, 4, 7))
+        width, columns = _I64(writer.lanes * len(parts)), writer.columns(signature.args[7], arguments[7])
+        places = [writer.place(target, arguments[8], columns, part, arguments[9]) for part in range(len(parts))]
         sums = [cgutils.alloca_once(builder, writer.vector) for _ in parts]
-        for total in sums:
-            builder.store(ir.Constant(writer.vector, None), total)
+        for total, place in zip(sums, places, strict=True):
+            builder.store(writer.load(place), total)
+        after = builder.add(arguments[8], _I64(1))
+        for part in range(len(parts)):
+            writer.prefetch(writer.place(target, after, columns, part, arguments[9]), write=True)
         with writer.events(arguments[5], arguments[6]) as (k, _):
-            row = builder.sub(builder.zext(writer.element(ids, k), _I64), arguments[2])
+            at = builder.sub(builder.zext(writer.element(ids, k), _I64), arguments[2])
             v = writer.everywhere(writer.element(values, k))
             for part, total in enumerate(sums):
-                builder.store(writer.add_product(builder.load(total), v, writer.load(rows, row, part)), total)
-        for part, total in enumerate(sums):
-            builder.store(builder.load(total), writer.place(target, _I64(0), part), align=writer.itemsize)
+                weights = writer.load(writer.place(rows, at, width, part))
+                builder.store(writer.add_product(builder.load(total), v, weights), total)
+        for total, place in zip(sums, places, strict=True):
+            builder.store(builder.load(total), place, align=writer.itemsize)
         return context.get_dummy_value()
 
-    return types.none(parts, block, types.int64, index, value, types.int64, types.int64, out), write
+    number = types.int64
+    return types.none(parts, block, number, index, value, number, number, out, number, number), write
 
 
 @intrinsic
-def row_dots(typing, parts, block, index, first, last, message, out):
-    """Add ``message @ block[index[k]]`` to ``out[index[k]]`` for the events from ``first`` to ``last``.
+def row_dots(typing, parts, block, top, index, first, last, message, row, column, out, to):
+    """Add ``message[row, column:] @ block[index[k] - top]`` to ``out[to, index[k]]``, by event.
 
-    ``message`` is ``[width]``; ``parts`` and ``block`` are as in :func:`row_sum`.
+    ``parts`` and ``block`` are as in :func:`row_sum`, and the columns of ``message`` as those of ``out`` there.
     """
 
     def write(context, builder, signature, arguments):
-        writer = _Writer(context, builder, signature.args[1].dtype, len(parts))
-        rows, ids, sent, answer = (writer.data(signature.args[k], arguments[k]) for k in (1, 2, 5, 6))
-        messages = [writer.load(sent, _I64(0), part) for part in range(len(parts))]
-        with writer.events(arguments[3], arguments[4]) as (k, _):
-            row = builder.zext(writer.element(ids, k), _I64)
-            total = builder.fmul(messages[0], writer.load(rows, row, 0), flags=_FAST)
-            for part in range(1, len(parts)):
-                total = writer.add_product(total, messages[part], writer.load(rows, row, part))
-            place = builder.gep(answer, [row])
-            builder.store(builder.fadd(builder.load(place), writer.sum(total), flags=_FAST), place)
+        writer = _Writer(context, builder, signature.args[1].dtype)
+        rows, ids, sent, target = (writer.data(signature.args[k], arguments[k]) for k in (1, 3, 6, 9))
+        width, columns = _I64(writer.lanes * len(parts)), writer.columns(signature.args[6], arguments[6])
+        after = builder.add(arguments[7], _I64(1))
+        messages = []
+        for part in range(len(parts)):
+            messages.append(writer.load(writer.place(sent, arguments[7], columns, part, arguments[8])))
+            writer.prefetch(writer.place(sent, after, columns, part, arguments[8]), write=False)
+        answer = builder.gep(target, [builder.mul(arguments[10], writer.columns(signature.args[9], arguments[9]))])
+        with writer.events(arguments[4], arguments[5]) as (k, _):
+            i = builder.zext(writer.element(ids, k), _I64)
+            at = builder.sub(i, arguments[2])
+            totals = []  # four of them, since each waits for the last addition to it
+            for part, sent_part in enumerate(messages):
+                weights = writer.load(writer.place(rows, at, width, part))
+                if part < 4:
+                    totals.append(builder.fmul(sent_part, weights, flags=_FAST))
+                else:
+                    totals[part % 4] = writer.add_product(totals[part % 4], sent_part, weights)
+            while len(totals) > 1:
+                totals = [builder.fadd(*totals[n : n + 2], flags=_FAST) for n in range(0, len(totals), 2)]
+            place = builder.gep(answer, [i])
+            builder.store(builder.fadd(builder.load(place), writer.sum(totals[0]), flags=_FAST), place)
         return context.get_dummy_value()
 
-    return types.none(parts, block, index, types.int64, types.int64, message, out), write
+    number = types.int64
+    return types.none(parts, block, number, index, number, number, message, number, number, out, number), write
