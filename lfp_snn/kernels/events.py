@@ -134,10 +134,10 @@ def _up_to(index, k, end, row):
 
 
 @njit(**CACHED)
-def _weighted_rows(parts, start, index, value, weight, out, first, last):
+def _weighted_rows(parts, start, index, value, weight, bias, out, first, last):
     width = len(parts) * VECTOR_BYTES // weight.itemsize
     rows = min(len(weight), BLOCK_BYTES // (width * weight.itemsize))
-    block, spare = _empty_block(rows, width, weight), np.empty((1, width), weight.dtype)
+    block, spare = _empty_block(rows, width, weight), np.zeros((1, width), weight.dtype)
     for j in range(0, weight.shape[1], width):
         at = start[first:last].copy()
         for top in range(0, len(weight), rows):
@@ -146,13 +146,15 @@ def _weighted_rows(parts, start, index, value, weight, out, first, last):
                 begin, end = at[r - first], start[r + 1]
                 if top + rows < len(weight):
                     at[r - first] = end = _up_to(index, begin, end, top + rows)
+                origin, before = (bias, 0) if top == 0 else (out, r)
                 if n == width:
-                    row_sum(parts, block, top, index, value, begin, end, out, r, j)
-                elif begin < end:
-                    spare[:] = 0
-                    row_sum(parts, block, top, index, value, begin, end, spare, 0, 0)
+                    row_sum(parts, block, top, index, value, begin, end, origin, before, out, r, j)
+                else:
                     for m in range(n):
-                        out[r, j + m] += spare[0, m]
+                        spare[0, m] = origin[before, j + m]
+                    row_sum(parts, block, top, index, value, begin, end, spare, 0, spare, 0, 0)
+                    for m in range(n):
+                        out[r, j + m] = spare[0, m]
 
 
 @njit(**CACHED)
@@ -205,6 +207,8 @@ def pack(x: Tensor, counts: NDArray[np.int64]) -> Events:
 def weighted_rows(events: Events, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``X @ weight + bias``, ``[rows, outputs]``; ``X`` has the events, the weight is ``[columns, outputs]``.
 
+    The weight may be a transposed one: it is copied, part by part, in any case.
+
     Examples
     --------
     >>> import torch
@@ -212,11 +216,12 @@ def weighted_rows(events: Events, weight: Tensor, bias: Tensor | None = None) ->
     >>> weighted_rows(pack(x, count(x)), weight).tolist()
     [[0.0, 1.0], [2.0, 3.0]]
     """
-    shape = (events.rows, weight.shape[1])
-    out = weight.new_zeros(shape) if bias is None else bias.detach().expand(shape).contiguous()
-    arrays = events.start, events.index, events.value, weight.detach().numpy(), out.numpy()
-    parts = parts_of_block(shape[1], weight.element_size())
-    over_batch(_weighted_rows, events.rows, len(events.index) * shape[1], parts, *arrays)
+    outputs = weight.shape[1]
+    offset = weight.new_zeros(outputs) if bias is None else bias.detach()
+    out = weight.new_empty(events.rows, outputs)
+    arrays = events.start, events.index, events.value, weight.detach().numpy(), offset[None].numpy(), out.numpy()
+    parts = parts_of_block(outputs, weight.element_size())
+    over_batch(_weighted_rows, events.rows, len(events.index) * outputs, parts, *arrays)
     return out
 
 

@@ -148,36 +148,37 @@ class _Writer:
 
 
 @intrinsic
-def row_sum(typing, parts, block, top, index, value, first, last, out, row, column):
-    """Add ``value[k] * block[index[k] - top]``, over events ``first`` to ``last``, to ``out[row, column:]``.
+def row_sum(typing, parts, block, top, index, value, first, last, origin, start, out, row, column):
+    """Set ``out[row, column:]`` to ``origin[start, column:]`` and ``value[k] * block[index[k] - top]`` of some events.
 
-    ``block`` is ``[rows, width]`` and ``width`` as many vectors as the tuple ``parts`` is long; all are contiguous, and
-    ``out`` has at least ``width`` columns from ``column`` on.
+    Those are the events ``first`` to ``last``. ``block`` is ``[rows, width]``, and ``width`` as many vectors as the
+    tuple ``parts`` is long; all are contiguous. ``out`` has at least ``width`` columns from ``column`` on, and
+    ``origin``, which may be ``out``, as many as ``out``.
     """
 
     def write(context, builder, signature, arguments):
         writer = _Writer(context, builder, signature.args[1].dtype)
-        rows, ids, values, target = (writer.data(signature.args[k], arguments[k]) for k in (1, 3, 4, 7))
-        width, columns = _I64(writer.lanes * len(parts)), writer.columns(signature.args[7], arguments[7])
-        places = [writer.place(target, arguments[8], columns, part, arguments[9]) for part in range(len(parts))]
+        rows, ids, values, begin, target = (writer.data(signature.args[k], arguments[k]) for k in (1, 3, 4, 7, 9))
+        width, columns = _I64(writer.lanes * len(parts)), writer.columns(signature.args[9], arguments[9])
         sums = [cgutils.alloca_once(builder, writer.vector) for _ in parts]
-        for total, place in zip(sums, places, strict=True):
-            builder.store(writer.load(place), total)
-        after = builder.add(arguments[8], _I64(1))
-        for part in range(len(parts)):
-            writer.prefetch(writer.place(target, after, columns, part, arguments[9]), write=True)
+        after = builder.add(arguments[10], _I64(1))
+        for part, total in enumerate(sums):
+            builder.store(writer.load(writer.place(begin, arguments[8], columns, part, arguments[11])), total)
+            writer.prefetch(writer.place(target, after, columns, part, arguments[11]), write=True)
         with writer.events(arguments[5], arguments[6]) as (k, _):
             at = builder.sub(builder.zext(writer.element(ids, k), _I64), arguments[2])
             v = writer.everywhere(writer.element(values, k))
             for part, total in enumerate(sums):
                 weights = writer.load(writer.place(rows, at, width, part))
                 builder.store(writer.add_product(builder.load(total), v, weights), total)
-        for total, place in zip(sums, places, strict=True):
+        for part, total in enumerate(sums):
+            place = writer.place(target, arguments[10], columns, part, arguments[11])
             builder.store(builder.load(total), place, align=writer.itemsize)
         return context.get_dummy_value()
 
     number = types.int64
-    return types.none(parts, block, number, index, value, number, number, out, number, number), write
+    matrices = origin, number, out, number, number
+    return types.none(parts, block, number, index, value, number, number, *matrices), write
 
 
 @intrinsic

@@ -57,9 +57,8 @@ class EventLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, listed: Events, only_events: bool) -> Tensor:
         """Add a row of weights for every event."""
         ctx.save_for_backward(weight)
-        turned = weight.detach().t().contiguous()  # anew every time: fused optimisers change weights unnoticed
-        ctx.events, ctx.only_events, ctx.shape, ctx.turned = listed, only_events, x.shape, turned
-        return events.weighted_rows(listed, turned, bias).reshape(*x.shape[:-1], len(weight))
+        ctx.events, ctx.only_events, ctx.shape = listed, only_events, x.shape
+        return events.weighted_rows(listed, weight.t(), bias).reshape(*x.shape[:-1], len(weight))
 
     @staticmethod
     @once_differentiable
@@ -68,7 +67,7 @@ class EventLinear(torch.autograd.Function):
         (weight,) = ctx.saved_tensors
         g, g_x, g_weight, g_bias = message.reshape(-1, len(weight)).contiguous(), None, None, None
         if ctx.needs_input_grad[0]:
-            g_x = events.dots(ctx.events, ctx.turned, g) if ctx.only_events else g @ weight
+            g_x = events.dots(ctx.events, weight.t(), g) if ctx.only_events else g @ weight
             g_x = g_x.reshape(ctx.shape)
         if ctx.needs_input_grad[1]:
             g_weight = events.weighted_rows(ctx.events.transposed(), g).t()

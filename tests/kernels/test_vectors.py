@@ -27,8 +27,8 @@ def test_sums_and_dots_are_those_of_numpy(vectors: int, dtype: type) -> None:
     parts = tuple(range(vectors))
 
     @njit
-    def sums(block, top, index, value, first, last, out, row, column):  # type: ignore[no-untyped-def]
-        row_sum(parts, block, top, index, value, first, last, out, row, column)
+    def sums(block, top, index, value, first, last, origin, start, out, row, column):  # type: ignore[no-untyped-def]
+        row_sum(parts, block, top, index, value, first, last, origin, start, out, row, column)
 
     @njit
     def dots(block, top, index, first, last, message, row, column, out, to):  # type: ignore[no-untyped-def]
@@ -43,8 +43,12 @@ def test_sums_and_dots_are_those_of_numpy(vectors: int, dtype: type) -> None:
         for top in (0, 2):  # a block may be a part of the rows
             for row, column in ((0, 0), (1, 3)):
                 out, want = (np.full((2, width + 3), 9, dtype) for _ in range(2))
-                sums(block[top:], top, index, value, first, last, out, row, column)
-                want[row, column : column + width] += value[first:last] @ block[chosen]
+                got = value[first:last] @ block[chosen]
+                sums(block[top:], top, index, value, first, last, out, row, out, row, column)
+                want[row, column : column + width] += got
+                np.testing.assert_allclose(out, want, **tolerance)
+                sums(block[top:], top, index, value, first, last, message, 1, out, row, column)
+                want[row, column : column + width] = message[1, column : column + width] + got
                 np.testing.assert_allclose(out, want, **tolerance)
                 answer, want = (np.ones((3, 7), dtype) for _ in range(2))
                 want[2, chosen] += block[chosen] @ message[row, column : column + width]
