@@ -11,37 +11,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lfp_snn.kernels import cpu
 from lfp_snn.kernels.dynamics import Dynamics, Parameters, Start
-from lfp_snn.kernels.options import SUMS
+from lfp_snn.kernels.events import add_dots, add_rows, list_row
 from lfp_snn.kernels.threads import over_batch
+from lfp_snn.kernels.vectors import VECTOR_BYTES, parts_of_block
 
 
-@njit(**SUMS)
-def _add_rows(spikes, weight, out):
-    """Add the weights' rows of all spikes."""
-    for j in range(len(spikes)):
-        s, row = spikes[j], weight[j]
-        if s != 0:
-            for n in range(len(out)):
-                out[n] += s * row[n]
+class _Weights(NamedTuple):
+    """Recurrent weights, in blocks of outputs one below the other, and room for the spikes of each sample."""
+
+    parts: tuple[int, ...]
+    blocks: NDArray[Any]
+    index: NDArray[np.int32]
+    value: NDArray[Any]
+    spare: NDArray[Any]
 
 
-@njit(**SUMS)
-def _add_dots(spikes, weight, message, out):
-    """Add to each neuron that fired what its weights bring back."""
-    for j in range(len(spikes)):
-        if spikes[j] != 0:
-            total, row = message[0] * 0, weight[j]
-            for n in range(len(message)):
-                total += message[n] * row[n]
-            out[j] += total
+def _weights(V: Tensor, batch: int) -> _Weights:
+    """Return ``V`` ``[to, from]`` as the kernels take it."""
+    features, parts = len(V), parts_of_block(len(V), V.element_size())
+    width = len(parts) * VECTOR_BYTES // V.element_size()
+    turned = torch.nn.functional.pad(V.detach().t(), (0, -features % width))
+    blocks = turned.reshape(features, -1, width).transpose(0, 1).reshape(-1, width).contiguous().numpy()
+    index, value = np.empty(batch * features, np.int32), np.empty(batch * features, blocks.dtype)
+    return _Weights(parts, blocks, index, value, np.empty((batch, width), blocks.dtype))
 
 
 @lru_cache
@@ -50,12 +52,18 @@ def _arrive(synaptic: bool):
 
     @njit(inline="always")
     def arrive(t, b, i, extra):
-        x, weight, alpha, i0, s0, spikes, current = extra
-        i[:] = x[t if len(x) > 1 else 0, b]
-        _add_rows(s0[b] if t == 0 else spikes[t - 1, b], weight, i)
+        x, alpha, i0, s0, spikes, current, weights = extra
+        parts, blocks, index, value, spare = weights
+        batch, features = s0.shape
+        x_row, row = (t if len(x) > batch else 0) * batch + b, (t if synaptic else 0) * batch + b
+        first = b * features
+        last = list_row(s0[b] if t == 0 else spikes[t - 1, b], index, value, first)
+        for j in range(0, features, blocks.shape[1]):
+            n, top = min(blocks.shape[1], features - j), -(j // blocks.shape[1]) * features
+            add_rows(parts, blocks, top, index, value, first, last, x, x_row, current, row, j, n, spare, b)
         if synaptic:
-            i_prev = i0[b] if t == 0 else current[t - 1, b]
-            for n in range(len(i)):
+            i_prev = i0[b] if t == 0 else current[row - batch]
+            for n in range(features):
                 i[n] += alpha[n if len(alpha) > 1 else 0] * i_prev[n]
 
     return arrive
@@ -67,12 +75,19 @@ def _back(synaptic: bool):
 
     @njit(inline="always")
     def back(t, b, message, extra):
-        spikes, weight, alpha, own, answer = extra
+        spikes, alpha, own, answer, densities, weights = extra
+        parts, blocks, index, value, spare = weights
+        _, batch, features = spikes.shape
+        row = t * batch + b
         if synaptic and t + 1 < len(spikes):
-            own_t, after, answer_t = own[t + 1, b], answer[t + 2, b], answer[t + 1, b]
-            for n in range(len(own_t)):
+            own_t, after, answer_t = own[t + 1, b], answer[row + 2 * batch], answer[row + batch]
+            for n in range(features):
                 answer_t[n] = own_t[n] + alpha[n if len(alpha) > 1 else 0] * after[n]
-        _add_dots(spikes[t, b], weight, answer[t + 1, b], message)
+        first = b * features
+        last = list_row(spikes[t, b], index, value, first)
+        for j in range(0, features, blocks.shape[1]):
+            n, top = min(blocks.shape[1], features - j), -(j // blocks.shape[1]) * features
+            add_dots(parts, blocks, top, index, first, last, answer, row + batch, j, n, densities, row, spare, b)
 
     return back
 
@@ -98,10 +113,11 @@ def forward(
     a = x.new_empty(shape[1], 0) if start.a is None else start.a.clone()
     scalar, parameters = cpu._parameters(p, shape[2])
     i0 = start.v if i is None else i
-    arrays = cpu._arrays(x, V.t(), _decay(alpha, x), i0), cpu._arrays(start.v, start.s, a, spikes, v, current)
-    extra = (*arrays[0], *(arrays[1][k] for k in (1, 3, 5)))
+    arrays = cpu._arrays(start.v, start.s, a, spikes, v)
+    rows = x.detach().reshape(-1, shape[2]), _decay(alpha, x), i0, start.s, spikes, current.view(-1, shape[2])
+    extra = *cpu._arrays(*rows[:4]), spikes.numpy(), rows[5].numpy(), tuple(_weights(V, shape[1]))
     kernel = cpu._forward_kernel(form, scalar, True, _arrive(synaptic))
-    over_batch(kernel, shape[1], spikes.numel(), arrays[1][-1], *parameters, *arrays[1][:-1], extra)
+    over_batch(kernel, shape[1], spikes.numel(), current.numpy(), *parameters, *arrays, extra)
     return spikes, v, current if synaptic else None, None if start.a is None else a
 
 
@@ -135,7 +151,8 @@ def backward_lfp(
     scalar, parameters = cpu._parameters(p, features)
     kernel = cpu._lfp_kernel(form, scalar, readout, False, denominator, _back(alpha is not None))
     outputs = [q.numpy(), g_a.numpy(), own.numpy()]
-    extra = (*cpu._arrays(spikes, V.t(), _decay(alpha, v)), own.numpy(), answer.numpy())
+    rows = (x.view(-1, features).numpy() for x in (answer, densities))
+    extra = *cpu._arrays(spikes, _decay(alpha, v)), own.numpy(), *rows, tuple(_weights(V, batch))
     arrays = densities.numpy(), *cpu._arrays(v), *parameters, *cpu._arrays(start.v, start.s, before), *outputs
     over_batch(kernel, batch, v.numel(), *arrays, parameters[0].dtype.type(epsilon), extra)
     if alpha is not None:

@@ -72,22 +72,28 @@ def _count(x, counts, first, last):
         counts[r] = n
 
 
+@njit(inline="always")
+def list_row(row, index, value, at):
+    """Write the events of a row into lists, from place ``at`` on, and return the place after them."""
+    whole = len(row) - len(row) % BITS
+    for k in range(0, whole, BITS):
+        bits = nonzero_bits(row, k)
+        while bits != 0:
+            n = k + lowest_bit(bits)
+            index[at], value[at] = n, row[n]
+            at += 1
+            bits &= bits - np.uint64(1)
+    for n in range(whole, len(row)):
+        if row[n] != 0:
+            index[at], value[at] = n, row[n]
+            at += 1
+    return at
+
+
 @njit(**CACHED)
 def _pack(x, start, index, value, first, last):
-    whole = x.shape[1] - x.shape[1] % BITS
     for r in range(first, last):
-        row, at = x[r], start[r]
-        for k in range(0, whole, BITS):
-            bits = nonzero_bits(row, k)
-            while bits != 0:
-                n = k + lowest_bit(bits)
-                index[at], value[at] = n, row[n]
-                at += 1
-                bits &= bits - np.uint64(1)
-        for n in range(whole, len(row)):
-            if row[n] != 0:
-                index[at], value[at] = n, row[n]
-                at += 1
+        list_row(x[r], index, value, start[r])
 
 
 @njit(**CACHED)
@@ -133,6 +139,30 @@ def _up_to(index, k, end, row):
     return k
 
 
+@njit(inline="always")
+def add_rows(parts, block, top, index, value, begin, end, origin, before, out, row, j, n, spare, own):
+    """Call :func:`row_sum` for ``n`` columns from ``j`` on; fewer than a block go through row ``own`` of ``spare``."""
+    if n == block.shape[1]:
+        row_sum(parts, block, top, index, value, begin, end, origin, before, out, row, j)
+    else:
+        for m in range(n):
+            spare[own, m] = origin[before, j + m]
+        row_sum(parts, block, top, index, value, begin, end, spare, own, spare, own, 0)
+        for m in range(n):
+            out[row, j + m] = spare[own, m]
+
+
+@njit(inline="always")
+def add_dots(parts, block, top, index, begin, end, message, row, j, n, out, to, spare, own):
+    """Call :func:`row_dots` for ``n`` columns from ``j`` on; fewer than a block go through row ``own`` of ``spare``."""
+    if n == block.shape[1]:
+        row_dots(parts, block, top, index, begin, end, message, row, j, out, to)
+    else:
+        for m in range(block.shape[1]):
+            spare[own, m] = message[row, j + m] if m < n else 0
+        row_dots(parts, block, top, index, begin, end, spare, own, 0, out, to)
+
+
 @njit(**CACHED)
 def _weighted_rows(parts, start, index, value, weight, bias, out, first, last):
     width = len(parts) * VECTOR_BYTES // weight.itemsize
@@ -147,21 +177,14 @@ def _weighted_rows(parts, start, index, value, weight, bias, out, first, last):
                 if top + rows < len(weight):
                     at[r - first] = end = _up_to(index, begin, end, top + rows)
                 origin, before = (bias, 0) if top == 0 else (out, r)
-                if n == width:
-                    row_sum(parts, block, top, index, value, begin, end, origin, before, out, r, j)
-                else:
-                    for m in range(n):
-                        spare[0, m] = origin[before, j + m]
-                    row_sum(parts, block, top, index, value, begin, end, spare, 0, spare, 0, 0)
-                    for m in range(n):
-                        out[r, j + m] = spare[0, m]
+                add_rows(parts, block, top, index, value, begin, end, origin, before, out, r, j, n, spare, 0)
 
 
 @njit(**CACHED)
 def _dots(parts, start, index, weight, message, out, first, last):
     width = len(parts) * VECTOR_BYTES // weight.itemsize
     rows = min(len(weight), BLOCK_BYTES // (width * weight.itemsize))
-    block, spare = _empty_block(rows, width, weight), np.zeros((1, width), weight.dtype)
+    block, spare = _empty_block(rows, width, weight), np.empty((1, width), weight.dtype)
     for j in range(0, weight.shape[1], width):
         at = start[first:last].copy()
         for top in range(0, len(weight), rows):
@@ -170,12 +193,7 @@ def _dots(parts, start, index, weight, message, out, first, last):
                 begin, end = at[r - first], start[r + 1]
                 if top + rows < len(weight):
                     at[r - first] = end = _up_to(index, begin, end, top + rows)
-                if n == width:
-                    row_dots(parts, block, top, index, begin, end, message, r, j, out, r)
-                elif begin < end:
-                    for m in range(n):
-                        spare[0, m] = message[r, j + m]
-                    row_dots(parts, block, top, index, begin, end, spare, 0, 0, out, r)
+                add_dots(parts, block, top, index, begin, end, message, r, j, n, out, r, spare, 0)
 
 
 def count(x: Tensor) -> NDArray[np.int64]:

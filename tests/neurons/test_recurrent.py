@@ -69,6 +69,17 @@ def test_one_loop_is_step_by_step(kind, sharing, steps, batch, features, seed, s
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("kind", ["lif", "cuba-lif"])
+@pytest.mark.parametrize("features", [64, 130, 300])
+def test_layers_of_several_blocks_of_weights(kind: str, features: int) -> None:
+    torch.manual_seed(0)
+    net, x = NEURONS[kind](features).double(), 2 * torch.rand(5, 3, features).double()
+    dense, fused = (run(net, x, None, None, LFP(), way) for way in ("dense", "events"))
+    assert dense[0].mean() > 0.01
+    for a, b in zip(fused, dense, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_hidden_layer_and_recording() -> None:
     """Behind another layer the message is a density, not the reward; what each spike received is recorded."""
     from lfp_snn.models import recurrent_snn
