@@ -101,6 +101,9 @@ def _lfp_kernel(
     def kernel(message, v, beta, theta, kappa, rho, v0, s0, a0, q, g_a, density, epsilon, extra, first, last):
         steps, _, features = v.shape
         one, zero = beta.dtype.type(1), beta.dtype.type(0)
+        # A neuron that stays silent passes ever less to earlier steps. Processors, and the products of the layer below,
+        # are many times slower with numbers that are almost too small to be held; they are 0 here.
+        least = beta.dtype.type(np.finfo(beta.dtype).tiny * 2**24)
         past = np.empty((steps + 1 if adaptive else 1, features), beta.dtype)
         be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
         for b in range(first, last):
@@ -131,6 +134,7 @@ def _lfp_kernel(
                         reward += g_ab[n] if fired else zero
                     d = beta.dtype.type(share(w, i, be, reset, adapt, x[n]))
                     g = (reward + q_b[n]) / (d + (epsilon if d >= zero else -epsilon))
+                    g = g if abs(g) > least else zero
                     q_b[n] = be * w * g
                     if adaptive:
                         g_ab[n] = rh * g_ab[n] - ka * g

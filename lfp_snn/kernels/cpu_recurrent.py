@@ -31,7 +31,7 @@ class _Weights(NamedTuple):
 
     parts: tuple[int, ...]
     blocks: NDArray[Any]
-    index: NDArray[np.int32]
+    listed: NDArray[np.int32]
     value: NDArray[Any]
     spare: NDArray[Any]
 

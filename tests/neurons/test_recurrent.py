@@ -54,7 +54,7 @@ CASES = [
 @pytest.mark.parametrize(("kind", "sharing"), CASES, ids=lambda c: getattr(c, "__name__", c))
 @settings(max_examples=8)
 @given(
-    steps=st.integers(1, 8), batch=st.integers(1, 4), features=st.integers(1, 12), seed=st.integers(0, 2**16),
+    steps=st.integers(1, 8), batch=st.integers(1, 4), features=st.integers(1, 8), seed=st.integers(0, 2**16),
     static=st.booleans(), goes_on=st.booleans(),
 )  # fmt: skip
 def test_one_loop_is_step_by_step(kind, sharing, steps, batch, features, seed, static, goes_on) -> None:
@@ -70,7 +70,7 @@ def test_one_loop_is_step_by_step(kind, sharing, steps, batch, features, seed, s
 
 
 @pytest.mark.parametrize("kind", ["lif", "cuba-lif"])
-@pytest.mark.parametrize("features", [64, 130, 300])
+@pytest.mark.parametrize("features", [128, 130, 300])
 def test_layers_of_several_blocks_of_weights(kind: str, features: int) -> None:
     torch.manual_seed(0)
     net, x = NEURONS[kind](features).double(), 2 * torch.rand(5, 3, features).double()
