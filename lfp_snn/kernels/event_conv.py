@@ -12,12 +12,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch.nn.functional as F
 from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lfp_snn.kernels.events import CACHED, Events
 from lfp_snn.kernels.threads import in_parts, over_batch, parts_of
+from lfp_snn.kernels.vectors import VECTOR_BYTES, add_line, line_dot
 
 
 class Geometry(NamedTuple):
@@ -49,63 +51,71 @@ def _span(x, kernel, padding, size):
 
 
 @njit(**CACHED)
-def _forward(start, index, value, weight, sizes, bias, out, first, last):
+def _forward(start, index, value, weight, sizes, channels, bias, out, first, last):
     (height, width), (rows, columns), (pad_y, pad_x), (out_height, out_width) = sizes
-    channels = out.shape[1]
-    sums = np.empty((out_height, out_width * channels), out.dtype)
+    padded = len(bias)
+    vectors = padded * weight.itemsize // VECTOR_BYTES
+    sums = np.empty(out_height * out_width * padded, out.dtype)
     for r in range(first, last):
-        for y in range(out_height):
-            for x in range(out_width):
-                sums[y, x * channels : (x + 1) * channels] = bias
+        for at in range(0, len(sums), padded):
+            sums[at : at + padded] = bias
         for k in range(start[r], start[r + 1]):
             c, at = divmod(index[k], height * width)
             y, x = divmod(at, width)
-            v = value[k]
             y_first, y_last, i = _span(y, rows, pad_y, out_height)
             x_first, x_last, j = _span(x, columns, pad_x, out_width)
-            n = (x_last - x_first + 1) * channels
             for o in range(y_last - y_first + 1):
-                s, w = sums[y_first + o, x_first * channels :], weight[c, i + o, j * channels :]
-                for q in range(n):
-                    s[q] += v * w[q]
+                to = ((y_first + o) * out_width + x_first) * padded
+                tap = ((c * rows + i + o) * columns + j) * padded
+                add_line(sums, to, weight, tap, value[k], (x_last - x_first + 1) * vectors)
         for o in range(channels):
             for y in range(out_height):
                 for x in range(out_width):
-                    out[r, o, y, x] = sums[y, x * channels + o]
+                    out[r, o, y, x] = sums[(y * out_width + x) * padded + o]
 
 
 @njit(**CACHED)
-def _backward(start, index, value, weight, sizes, message, g_weight, g_x, first, last):
+def _backward(start, index, value, weight, sizes, padded, message, g_weight, g_x, first, last):
     (height, width), (rows, columns), (pad_y, pad_x), (out_height, out_width) = sizes
-    channels, below = message.shape[1], len(g_x) > 0
-    g = np.empty((out_height, out_width * channels), message.dtype)
+    below = len(g_x) > 0
+    vectors = padded * weight.itemsize // VECTOR_BYTES
+    g = np.zeros(out_height * out_width * padded, message.dtype)
     for r in range(first, last):
-        for o in range(channels):
+        for o in range(message.shape[1]):
             for y in range(out_height):
                 for x in range(out_width):
-                    g[y, x * channels + o] = message[r, o, y, x]
+                    g[(y * out_width + x) * padded + o] = message[r, o, y, x]
         for k in range(start[r], start[r + 1]):
             c, at = divmod(index[k], height * width)
             y, x = divmod(at, width)
-            v, total = value[k], value[k] * 0
             y_first, y_last, i = _span(y, rows, pad_y, out_height)
             x_first, x_last, j = _span(x, columns, pad_x, out_width)
-            n = (x_last - x_first + 1) * channels
+            n, total = (x_last - x_first + 1) * vectors, value[k] * 0
             for o in range(y_last - y_first + 1):
-                m, w = g[y_first + o, x_first * channels :], weight[c, i + o, j * channels :]
-                g_w = g_weight[c, i + o, j * channels :]
-                for q in range(n):
-                    g_w[q] += v * m[q]
+                to = ((y_first + o) * out_width + x_first) * padded
+                tap = ((c * rows + i + o) * columns + j) * padded
+                add_line(g_weight, tap, g, to, value[k], n)
                 if below:
-                    for q in range(n):
-                        total += m[q] * w[q]
+                    total += line_dot(g, to, weight, tap, n)
             if below:
                 g_x[r, index[k]] = total
 
 
-def _turned(weight: Tensor) -> NDArray[Any]:
-    """Return the weights ``[in, rows, columns * out]``, the kernel turned by 180 degrees."""
-    return weight.detach().flip(2, 3).permute(1, 2, 3, 0).flatten(2).contiguous().numpy()
+def padded_to_vectors(channels: int, itemsize: int) -> int:
+    """Return how many channels there are with those that fill the last vector up.
+
+    Examples
+    --------
+    >>> padded_to_vectors(12, 4), padded_to_vectors(64, 4)
+    (16, 64)
+    """
+    return channels + -channels % (VECTOR_BYTES // itemsize)
+
+
+def _turned(weight: Tensor, padded: int) -> NDArray[Any]:
+    """Return the weights, the kernel turned by 180 degrees, as a flat ``[in, rows, columns, padded]``."""
+    turned = weight.detach().flip(2, 3).permute(1, 2, 3, 0)
+    return F.pad(turned, (0, padded - len(weight))).reshape(-1).numpy()
 
 
 def conv2d(events: Events, weight: Tensor, bias: Tensor | None, sizes: Geometry) -> Tensor:
@@ -119,10 +129,12 @@ def conv2d(events: Events, weight: Tensor, bias: Tensor | None, sizes: Geometry)
     >>> conv2d(pack(x, count(x)), weight, None, geometry((3, 3), (2, 2))).tolist()
     [[[[2.0, 1.0], [1.0, 2.0]]]]
     """
-    out = weight.new_empty(events.rows, len(weight), *sizes.output)
-    offset = (weight.new_zeros(len(weight)) if bias is None else bias.detach()).numpy()
-    arrays = events.start, events.index, events.value, _turned(weight)
-    over_batch(_forward, events.rows, out.numel(), *arrays, sizes, offset, out.numpy())
+    channels, padded = len(weight), padded_to_vectors(len(weight), weight.element_size())
+    out, offset = weight.new_empty(events.rows, channels, *sizes.output), weight.new_zeros(padded)
+    if bias is not None:
+        offset[:channels] = bias.detach()
+    arrays = events.start, events.index, events.value, _turned(weight, padded)
+    over_batch(_forward, events.rows, out.numel(), *arrays, sizes, channels, offset.numpy(), out.numpy())
     return out
 
 
@@ -141,15 +153,15 @@ def conv2d_backward(
     [[[[[2.0, 1.0], [1.0, 2.0]]]], [[1.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 1.0]]]
     """
     out, n_in, *kernel = weight.shape
-    parts = parts_of(events.rows, message.numel())
-    sums = weight.new_zeros(parts, n_in, kernel[0], kernel[1] * out)  # one a thread
+    parts, padded = parts_of(events.rows, message.numel()), padded_to_vectors(out, weight.element_size())
+    sums = weight.new_zeros(parts, n_in * kernel[0] * kernel[1] * padded)  # one a thread
     g_x = weight.new_zeros(events.rows if below else 0, events.columns)
-    arrays = events.start, events.index, events.value, _turned(weight), sizes, message.detach().contiguous().numpy()
-    totals, answer = sums.numpy(), g_x.numpy()
+    arrays = events.start, events.index, events.value, _turned(weight, padded), sizes, padded
+    given, totals, answer = message.detach().contiguous().numpy(), sums.numpy(), g_x.numpy()
 
     def work(part: int, first: int, last: int) -> None:
-        _backward(*arrays, totals[part], answer, first, last)
+        _backward(*arrays, given, totals[part], answer, first, last)
 
     in_parts(work, events.rows, parts)
-    g_weight = sums.sum(0).reshape(n_in, *kernel, out).permute(3, 0, 1, 2).flip(2, 3)
+    g_weight = sums.sum(0).reshape(n_in, *kernel, padded)[..., :out].permute(3, 0, 1, 2).flip(2, 3)
     return g_weight, g_x if below else None

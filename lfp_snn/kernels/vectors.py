@@ -216,3 +216,40 @@ def row_dots(typing, parts, block, top, index, first, last, message, row, column
 
     number = types.int64
     return types.none(parts, block, number, index, number, number, message, number, number, out, number), write
+
+
+@intrinsic
+def add_line(typing, out, at, line, start, factor, vectors):
+    """Add ``factor * line[start:]`` to ``out[at:]``, both flat, for so many vectors."""
+
+    def write(context, builder, signature, arguments):
+        writer = _Writer(context, builder, signature.args[0].dtype)
+        target, source = (writer.data(signature.args[k], arguments[k]) for k in (0, 2))
+        v = writer.everywhere(arguments[4])
+        with writer.events(_I64(0), arguments[5]) as (k, _):
+            place = writer.place(target, k, _I64(writer.lanes), 0, arguments[1])
+            added = writer.load(writer.place(source, k, _I64(writer.lanes), 0, arguments[3]))
+            builder.store(writer.add_product(writer.load(place), v, added), place, align=writer.itemsize)
+        return context.get_dummy_value()
+
+    number = types.int64
+    return types.none(out, number, line, number, out.dtype, number), write
+
+
+@intrinsic
+def line_dot(typing, a, a_start, b, b_start, vectors):
+    """Return the product of ``a[a_start:]`` and ``b[b_start:]``, both flat, over so many vectors."""
+
+    def write(context, builder, signature, arguments):
+        writer = _Writer(context, builder, signature.args[0].dtype)
+        a, b = (writer.data(signature.args[k], arguments[k]) for k in (0, 2))
+        total = cgutils.alloca_once(builder, writer.vector)
+        builder.store(ir.Constant(writer.vector, None), total)
+        with writer.events(_I64(0), arguments[4]) as (k, _):
+            a_part = writer.load(writer.place(a, k, _I64(writer.lanes), 0, arguments[1]))
+            b_part = writer.load(writer.place(b, k, _I64(writer.lanes), 0, arguments[3]))
+            builder.store(writer.add_product(builder.load(total), a_part, b_part), total)
+        return writer.sum(builder.load(total))
+
+    number = types.int64
+    return a.dtype(a, number, b, number, number), write

@@ -12,6 +12,8 @@ from lfp_snn.kernels.vectors import (
     BITS,
     MOST_VECTORS,
     VECTOR_BYTES,
+    add_line,
+    line_dot,
     lowest_bit,
     nonzero_bits,
     number_of_bits,
@@ -54,6 +56,27 @@ def test_sums_and_dots_are_those_of_numpy(vectors: int, dtype: type) -> None:
                 want[2, chosen] += block[chosen] @ message[row, column : column + width]
                 dots(block[top:], top, index, first, last, message, row, column, answer, 2)
                 np.testing.assert_allclose(answer, want, **tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("vectors", [0, 1, 3])
+def test_lines_are_added_and_multiplied_as_by_numpy(vectors: int, dtype: type) -> None:
+    @njit
+    def add(out, at, line, start, factor, vectors):  # type: ignore[no-untyped-def]
+        add_line(out, at, line, start, factor, vectors)
+
+    @njit
+    def dot(a, a_start, b, b_start, vectors):  # type: ignore[no-untyped-def]
+        return line_dot(a, a_start, b, b_start, vectors)
+
+    rng, width = np.random.default_rng(0), vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
+    a, b = (rng.normal(size=width + 5).astype(dtype) for _ in range(2))
+    tolerance = {"rtol": 1e-5 if dtype is np.float32 else 1e-12, "atol": 1e-5 if dtype is np.float32 else 1e-12}
+    np.testing.assert_allclose(dot(a, 1, b, 3, vectors), a[1 : 1 + width] @ b[3 : 3 + width], **tolerance)
+    want = a.copy()
+    want[2 : 2 + width] += dtype(0.5) * b[1 : 1 + width]
+    add(a, 2, b, 1, dtype(0.5), vectors)
+    np.testing.assert_allclose(a, want, **tolerance)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
