@@ -52,6 +52,11 @@ class Events:
         """Number of rows."""
         return len(self.start) - 1
 
+    @property
+    def share(self) -> float:
+        """Share of the elements that are not zero."""
+        return len(self.index) / (self.rows * self.columns)
+
     def transposed(self) -> Events:
         """Return the events of the transposed matrix."""
         start, index = np.zeros(self.columns + 1, np.int64), np.empty_like(self.index)

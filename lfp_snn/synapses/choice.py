@@ -22,7 +22,7 @@ Way = Literal["auto", "dense", "events"]
 LEAST_WORK = 2**20
 """Multiplications of a dense product below which it is done before the events are counted."""
 LEAST_ROWS = 64
-"""Samples times steps below which turning the weights of a linear layer around costs more than is saved."""
+"""Samples times steps below which copying the weights of a linear layer, block by block, costs more than is saved."""
 
 _way: list[Way] = ["auto"]
 
@@ -38,16 +38,19 @@ def linear_limit(outputs: int) -> float:
     return 0.22 * outputs / (outputs + 64)
 
 
-def convolution_limit(outputs: int, columns: int) -> float:
-    """Return the same for a convolution with a kernel of so many columns.
+def convolution_limits(inputs: int, outputs: int, columns: int) -> tuple[float, float]:
+    """Return the same for a convolution with a kernel of so many columns: forwards, and for both messages backwards.
+
+    Backwards events pay longer, all the more below 16 input channels, which a dense product (oneDNN) fills up.
 
     Examples
     --------
-    >>> round(convolution_limit(64, 5), 2), round(convolution_limit(64, 3), 2)
-    (0.22, 0.17)
+    >>> [tuple(round(limit, 2) for limit in convolution_limits(inputs, 64, 5)) for inputs in (16, 12)]
+    [(0.17, 0.28), (0.17, 0.42)]
     """
     row = outputs * columns  # the weights that an event adds at a time
-    return 0.35 * row / (row + 200)
+    full = row / (row + 200)
+    return 0.27 * full, (0.45 if inputs >= 16 else 0.68) * full
 
 
 def way() -> Way:

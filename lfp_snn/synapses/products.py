@@ -19,7 +19,7 @@ from torch.nn.grad import conv2d_input
 
 from lfp_snn.kernels import event_conv, events
 from lfp_snn.kernels.events import Events
-from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limit, linear_limit, suits, way
+from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limits, linear_limit, suits, way
 
 _SPIKES = "_lfp_spikes"
 
@@ -77,7 +77,10 @@ class EventLinear(torch.autograd.Function):
 
 
 class EventConv2d(torch.autograd.Function):
-    """``apply(x, weight, bias, events, sizes, only_events)`` is ``conv2d(x, weight, bias, padding=sizes.padding)``."""
+    """``apply(x, weight, bias, events, sizes, only_events, dense)`` is ``conv2d`` with the sizes' padding.
+
+    ``dense`` is of the forward pass only.
+    """
 
     @staticmethod
     def forward(
@@ -88,10 +91,13 @@ class EventConv2d(torch.autograd.Function):
         listed: Events,
         sizes: event_conv.Geometry,
         only_events: bool,
+        dense: bool,
     ) -> Tensor:
         """Add a patch of weights for every event."""
         ctx.save_for_backward(weight)
         ctx.events, ctx.sizes, ctx.only_events, ctx.shape = listed, sizes, only_events, x.shape
+        if dense:
+            return F.conv2d(x, weight, bias, padding=sizes.padding)
         return event_conv.conv2d(listed, weight, bias, sizes)
 
     @staticmethod
@@ -107,7 +113,7 @@ class EventConv2d(torch.autograd.Function):
             g_x = conv2d_input(ctx.shape, weight, message, padding=ctx.sizes.padding)  # type: ignore[no-untyped-call]
         if ctx.needs_input_grad[2]:
             g_bias = message.sum((0, 2, 3))
-        return g_x, g_weight, g_bias, None, None, None
+        return g_x, g_weight, g_bias, None, None, None, None
 
 
 def product(function: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
@@ -182,7 +188,10 @@ def _conv2d(
     if min(sizes.output) < 1:
         return None
     work = len(x) * sizes.output[0] * sizes.output[1] * weight.numel()
-    found = listed(x.detach().reshape(len(x), -1), convolution_limit(len(weight), weight.shape[3]), work)
+    trained = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    forwards, backwards = convolution_limits(x.shape[1], len(weight), weight.shape[3])
+    found = listed(x.detach().reshape(len(x), -1), backwards if trained else forwards, work)
     if found is None:
         return None
-    return EventConv2d.apply(x, weight, bias, found, sizes, only_spikes(x))  # type: ignore[no-any-return]
+    dense = way() == "auto" and found.share > forwards
+    return EventConv2d.apply(x, weight, bias, found, sizes, only_spikes(x), dense)  # type: ignore[no-any-return]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lfp_snn import LFP, LIF, Sequential, rewards
-from lfp_snn.kernels import events
+from lfp_snn.kernels import event_conv, events
 from lfp_snn.models import lif_cnn, lif_mlp
-from lfp_snn.synapses import mark, product, use
-from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limit, linear_limit
+from lfp_snn.synapses import Way, mark, product, use
+from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limits, linear_limit
 from lfp_snn.synapses.products import only_spikes
 
 few = settings(max_examples=40)
@@ -32,11 +32,11 @@ def messages(y: Tensor, *sources: Tensor | None) -> list[Tensor]:
     return list(torch.autograd.grad(y, [s for s in sources if s is not None], g))
 
 
-def assert_same(x: Tensor, weight: Tensor, bias: Tensor | None, marked: bool, f, *rest) -> None:
+def assert_same(x: Tensor, weight: Tensor, bias: Tensor | None, marked: bool, f, *rest, way: Way = "events") -> None:
     """Compare output and messages; those of a marked input count where it is not 0."""
     x, weight = x.requires_grad_(), weight.requires_grad_()
     dense = f(x, weight, bias, *rest)
-    with use("events"):
+    with use(way):
         ours = product(f, mark(x.view_as(x)) if marked else x, weight, bias, *rest)
     assert type(ours.grad_fn).__name__.startswith("Event")
     torch.testing.assert_close(ours, dense)
@@ -112,7 +112,7 @@ def test_the_way_is_chosen_by_activity_and_size() -> None:
     for factor, expected in ((0.5, True), (2, False)):
         x = spikes(many, 500, activity=factor * linear_limit(wide))
         assert chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear) is expected
-        x = spikes(many, 2, 16, 16, activity=factor * convolution_limit(wide, 3))
+        x = spikes(many, 2, 16, 16, activity=factor * convolution_limits(2, wide, 3)[1])
         assert chosen(x, torch.rand(wide, 2, 3, 3, dtype=torch.float64), F.conv2d) is expected
     x = spikes(many, 500, activity=0.05)
     assert chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear)
@@ -122,6 +122,20 @@ def test_the_way_is_chosen_by_activity_and_size() -> None:
         assert not chosen(x, torch.rand(wide, 500, dtype=torch.float64), F.linear)
     with pytest.raises(ValueError, match=r"way of synapses 'event'.*'events'"), use("event"):  # type: ignore[arg-type]
         pass
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_convolution_dense_forwards_and_by_events_backwards(marked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    forwards, backwards = convolution_limits(2, 40, 3)
+    x = spikes(LEAST_ROWS, 2, 16, 16, activity=(forwards + backwards) / 2)
+    weight = torch.rand(40, 2, 3, 3, dtype=torch.float64)
+    assert forwards < (x != 0).double().mean() < backwards
+    assert_same(x, weight, None, marked, F.conv2d, way="auto")
+    monkeypatch.setattr(event_conv, "conv2d", None)
+    assert torch.equal(product(F.conv2d, x, weight, None), F.conv2d(x, weight))
+    monkeypatch.setattr(events, "pack", None)  # without a backward pass nothing is listed
+    with torch.no_grad():
+        assert torch.equal(product(F.conv2d, x, weight, None), F.conv2d(x, weight))
 
 
 def test_half_precision_and_mixed_precision_stay_dense() -> None:
