@@ -6,11 +6,12 @@
     python -m benchmarks.libraries --without lfprop               # saves making its virtual environment
 
 Every library trains the same network, from the same weights, on the same data, with the same optimiser and number of
-threads, each in a process of its own. In a round each takes one step (forward, backward, optimiser) in turn, and ratios
-are taken within the round, so that a machine that is busy with other things slows all of them. Before that, the spikes
-of every library are compared with those of this package's reference kernel under that library's way to reset. Memory is
-what a process needs at its most, beyond the library itself. All processes have glibc keep its memory
-(docs/synapses.md), which helps all of them.
+threads, each in a process of its own. In a round each takes three steps (forward, backward, optimiser) in turn, and
+ratios are taken within the round, so that a machine that is busy with other things slows all of them. The last two are
+timed: in the first the caches hold what the process before left there, whose threads go on spinning for some
+milliseconds, as they do not where a network is trained. Before that, the spikes of every library are compared with
+those of this package's reference kernel under that library's way to reset. Memory is what a process needs at its most,
+beyond the library itself. All processes have glibc keep its memory (docs/synapses.md), which helps all of them.
 
 ``lfprop`` 1.0.0 needs older packages, so it gets a virtual environment of its own, kept in ``--out``.
 """
