@@ -25,7 +25,8 @@ from torch import Tensor
 from lfp_snn import keep_memory
 from lfp_snn.synapses import Way, mark, product, use
 
-ACTIVITIES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+ACTIVITIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)
+STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
 Products = Callable[[Way], None]
 
 
@@ -65,6 +66,7 @@ LAYERS = {
     "linear 1000-1000, 3200 rows": linear(1000, 1000, 3200),
     "linear 2312-1000, 3200 rows": linear(2312, 1000, 3200),
     "linear 256-64, 3200 rows": linear(256, 64, 3200),
+    "linear 1000-10, 3200 rows": linear(1000, 10, 3200),
     "convolution 12-64, 5x5 on 12x12, 800 rows": convolution(12, 64, 12, 5, 800),
     "convolution 32-64, 3x3 on 16x16, 800 rows": convolution(32, 64, 16, 3, 800),
 }
@@ -99,7 +101,7 @@ def main() -> None:
     print("|---|---|" + "---|" * (len(ACTIVITIES) + 1))
     figure = Figure((6, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    for style, (name, make) in zip(("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1))), LAYERS.items(), strict=True):
+    for style, (name, make) in zip(STYLES, LAYERS.items(), strict=True):
         for lfp in (True, False):
             ratios = [ratio(make(a, lfp), args.rounds) for a in ACTIVITIES]
             equal = float(np.exp(np.interp(0.0, -np.log(ratios), np.log(ACTIVITIES))))

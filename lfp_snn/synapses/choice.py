@@ -33,9 +33,9 @@ def linear_limit(outputs: int) -> float:
     Examples
     --------
     >>> round(linear_limit(1000), 2), round(linear_limit(64), 2)
-    (0.21, 0.11)
+    (0.39, 0.27)
     """
-    return 0.22 * outputs / (outputs + 64)
+    return 0.4 * outputs / (outputs + 32)
 
 
 def convolution_limits(inputs: int, outputs: int, columns: int) -> tuple[float, float]:
