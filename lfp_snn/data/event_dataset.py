@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict, overload
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -16,14 +16,20 @@ from lfp_snn.data.augment import Augment, draw, mix
 from lfp_snn.data.batch import Batch
 from lfp_snn.data.binning import Binning, ByCount, ByEvents, ByWindow, bin_recordings, event_shape
 from lfp_snn.data.cache import Write, cached, describe, describe_files
-from lfp_snn.data.events import Events, EventSource, Recordings, SensorSize, check_events, check_sensor_size
+from lfp_snn.data.events import (
+    Events,
+    EventSource,
+    EventTransform,
+    Recordings,
+    SensorSize,
+    check_events,
+    check_sensor_size,
+)
 from lfp_snn.data.examples import Examples
 from lfp_snn.data.frames import FrameDataset
+from lfp_snn.data.prepare import Preparation, Transformed, apply
 from lfp_snn.data.splits import Splits, stratified_split
 from lfp_snn.errors import ConfigError, DataError
-
-EventTransform = Callable[[Events], Events]
-"""Events in, events out, as those of `tonic.transforms`."""
 
 
 class EventDataset(Examples):
@@ -48,6 +54,8 @@ class EventDataset(Examples):
         from (seed, epoch, index) for them, and restored.
     seed : int
         Of both.
+    preparation : Preparation, optional
+        What the recordings went through, to do the same to others.
 
     Raises
     ------
@@ -79,6 +87,7 @@ class EventDataset(Examples):
         augment: Augment | None = None,
         random_transforms: Sequence[EventTransform] = (),
         seed: int = 0,
+        preparation: Preparation | None = None,
     ) -> None:
         EventSource(recordings, labels)  # checks that the labels fit
         if not isinstance(binning, ByCount | ByWindow | ByEvents):
@@ -90,6 +99,7 @@ class EventDataset(Examples):
             _check_all(recordings, self.sensor_size)
         super().__init__(labels, seed)
         self.recordings, self.binning, self.group = recordings, binning, group
+        self.preparation = preparation if preparation is not None else Preparation(self.sensor_size)
         self.shape = event_shape(self.sensor_size, group)
         self._set_changes(augment, random_transforms)
 
@@ -171,7 +181,7 @@ class EventDataset(Examples):
         arrays = cached(name, full_key, build, folder)
         return FrameDataset(
             arrays["frames"], np.asarray(arrays["offsets"]), self.labels, self.shape,
-            packed=packed, augment=self.augment, seed=self.seed,
+            packed=packed, augment=self.augment, seed=self.seed, source=plain,
         )  # fmt: skip
 
 
@@ -199,50 +209,6 @@ def _numpy_seed(seed: int, epoch: int, index: int) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(state)  # noqa: NPY002
-
-
-def apply(transforms: Sequence[EventTransform], events: Events) -> Events:
-    """Apply transforms one after the other; one that is left without events is not transformed further."""
-    for transform in transforms:
-        if not len(events):
-            break
-        events = transform(events)
-    return events
-
-
-class Transformed(Sequence[Events]):
-    """Recordings with transforms applied on access.
-
-    Parameters
-    ----------
-    recordings : sequence of ndarray
-        Of recordings.
-    transforms : sequence of callables
-        Events to events.
-
-    Examples
-    --------
-    >>> from lfp_snn.data import make_events
-    >>> len(Transformed([make_events([1, 2], 0, [0, 9], True)], [lambda events: events[1:]])[0])
-    1
-    """
-
-    def __init__(self, recordings: Sequence[Events], transforms: Sequence[EventTransform]) -> None:
-        self.recordings, self.transforms = recordings, tuple(transforms)
-
-    def __len__(self) -> int:
-        """Return the number of recordings."""
-        return len(self.recordings)
-
-    @overload
-    def __getitem__(self, index: int) -> Events: ...
-    @overload
-    def __getitem__(self, index: slice) -> Transformed: ...
-    def __getitem__(self, index: int | slice) -> Events | Transformed:
-        """Return one recording, transformed. Transforms may write to their input, so they get a copy."""
-        if isinstance(index, slice):
-            return Transformed(self.recordings[index], self.transforms)
-        return apply(self.transforms, np.array(self.recordings[index]))
 
 
 class EventOptions(TypedDict, total=False):
@@ -334,6 +300,7 @@ def event_splits(
     val: EventSource | None = None,
     transforms: Sequence[EventTransform] = (),
     random_transforms: Sequence[EventTransform] = (),
+    recorded: SensorSize | None = None,
     options: EventOptions | None = None,
 ) -> Splits:
     """Make the parts of an event data set from its recordings.
@@ -359,6 +326,8 @@ def event_splits(
         The cache sees their settings and code, see `lfp_snn.data.cache.describe`.
     random_transforms : sequence of callables
         Events to events, applied to training recordings each time anew, see `EventDataset`.
+    recorded : (W, H, P), optional
+        Sensor size before the transforms, where they change it.
     options : EventOptions
         What the user chose.
 
@@ -395,7 +364,9 @@ def event_splits(
             recordings = Transformed(recordings, transforms)
             if in_memory and not keep:
                 recordings = Recordings.join(recordings)
-        data = EventDataset(recordings, part.labels, sensor_size, binning, group=chosen.get("group", 1), seed=seed)
+        how: dict[str, Any] = {"group": chosen.get("group", 1), "seed": seed}
+        prepared = Preparation(recorded or sensor_size, (*part.transforms, *transforms))
+        data = EventDataset(recordings, part.labels, sensor_size, binning, **how, preparation=prepared)
         if not keep:
             return data
         key = {

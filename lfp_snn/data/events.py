@@ -17,7 +17,7 @@ A sensor's size is ``(W, H, P)``: width, height and the number of polarities. 70
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, overload
@@ -35,6 +35,8 @@ MAX_TIME = np.iinfo(np.int64).max // 2
 
 Events: TypeAlias = NDArray[np.void]
 """A structured array of events [N]."""
+EventTransform: TypeAlias = Callable[[Events], Events]
+"""Events in, events out, as those of `tonic.transforms`."""
 
 SensorSize: TypeAlias = tuple[int, int, int]
 """Width, height, number of polarities."""
@@ -292,11 +294,14 @@ class EventSource:
         The files read, for the cache: it is renewed when their size or time of change differs. Recordings that are
         read on access are cached only if it is known from where, and if `lfp_snn.data.cache.describe` understands
         the sequence (any plain object whose attributes say what it reads).
+    transforms : tuple of callables
+        What was done to the recordings when they were read, events to events.
     """
 
     recordings: Sequence[Events]
     labels: NDArray[np.int64]
     files: tuple[Path, ...] = field(default=())
+    transforms: tuple[EventTransform, ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Check that there is one label for each recording."""

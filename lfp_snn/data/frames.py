@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from lfp_snn.data.augment import GOLDEN, Augment, draw, gauss_pair, mix_one, uniform_one
 from lfp_snn.data.batch import Batch
-from lfp_snn.data.events import SensorSize
+from lfp_snn.data.events import Events, SensorSize
 from lfp_snn.data.examples import Examples
 from lfp_snn.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from lfp_snn.data.event_dataset import EventDataset
 
 
 class FrameDataset(Examples):
@@ -38,6 +41,8 @@ class FrameDataset(Examples):
         move (and get lost) together.
     seed : int
         Of augmentation.
+    source : EventDataset, optional
+        Of what they were binned, in the same order.
 
     Raises
     ------
@@ -64,6 +69,7 @@ class FrameDataset(Examples):
         packed: bool = False,
         augment: Augment | None = None,
         seed: int = 0,
+        source: EventDataset | None = None,
     ) -> None:
         self.shape = tuple(shape)
         cells = int(np.prod(self.shape))
@@ -78,7 +84,7 @@ class FrameDataset(Examples):
         ):
             raise DataError("offsets must ascend from 0 to the number of frames, one more than there are labels")
         super().__init__(labels, seed)
-        self.frames, self.offsets, self.packed = frames, offsets, packed
+        self.frames, self.offsets, self.packed, self.source = frames, offsets, packed, source
         self._set_changes(augment)
         steps = np.diff(offsets)
         self._fixed = bool((steps == steps[0]).all()) if len(steps) else True
@@ -87,6 +93,18 @@ class FrameDataset(Examples):
         if augment is not None and augment.changes_time:
             raise ConfigError("time_jitter_us and time_stretch work on events, not on binned frames: pass cache=False")
         self.augment = augment
+
+    def events(self, index: int) -> Events:
+        """Return recording ``index`` as the events that it was binned of, not augmented.
+
+        Raises
+        ------
+        ConfigError
+            If it is not known what the frames were made of.
+        """
+        if self.source is None:
+            raise ConfigError("these frames come without the events that they were binned of")
+        return self.source.events(int(self.indices[index]))
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Make a batch; x is float32 [T, B, ...], T the steps of the longest."""

@@ -77,6 +77,7 @@ def _splits(
         default=binning or DEFAULT_BINNING,
         transforms=steps,
         random_transforms=make_random_transforms(random_transforms, sensor_size),
+        recorded=(channels, 1, 1),
         options=options,
     )
 

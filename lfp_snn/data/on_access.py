@@ -78,4 +78,4 @@ def take(source: EventSource, indices: NDArray[np.int64]) -> EventSource:
     files = source.files
     if len(files) == len(source):
         files = tuple(files[int(i)] for i in indices)
-    return EventSource(chosen, source.labels[indices], files)
+    return EventSource(chosen, source.labels[indices], files, source.transforms)

@@ -7,6 +7,7 @@ filled is a data root as it is.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,8 @@ def nmnist(
         _look("nmnist", where, "[0-9]/*.bin", what, NMNIST_PAGE)
         arguments = {"train": part == "Train", "first_saccade_only": first_saccade_only, "stabilize": stabilize}
         found.append(_tonic("NMNIST", root, where, (34, 34, 2), arguments))
-    train, test = (_source(reader) for reader in found)
+    done = (*([_first_saccade] if first_saccade_only else []), *([_stabilized] if stabilize else []))
+    train, test = (dataclasses.replace(_source(reader), transforms=done) for reader in found)
     if folds is not None:
         train, test = _fold(_join(train, test), folds, fold, fold_seed)
     names = [str(digit) for digit in range(10)]
@@ -258,6 +260,19 @@ def cifar10_dvs(
     )
 
 
+def _first_saccade(events: Events) -> Events:
+    """Do what tonic does for ``first_saccade_only``."""
+    return events[events["t"] < 100_000]
+
+
+def _stabilized(events: Events) -> Events:
+    """Do what tonic does for ``stabilize``."""
+    from tonic.datasets.nmnist import stabilize
+
+    moved: Events = stabilize(events.copy())
+    return moved
+
+
 def _look(name: str, where: Path, pattern: str, what: str, page: str) -> None:
     """Raise the error that says what to download if there is no such file."""
     if next(where.glob(pattern), None) is None:
@@ -293,7 +308,8 @@ def _join(first: EventSource, second: EventSource) -> EventSource:
         joined: Sequence[Events] = Recordings.join([*a, *b])
     else:
         joined = OnAccess([(part, i) for part in (a, b) for i in range(len(part))], _read_pair)
-    return EventSource(joined, np.concatenate([first.labels, second.labels]), first.files + second.files)
+    labels = np.concatenate([first.labels, second.labels])
+    return EventSource(joined, labels, first.files + second.files, first.transforms)
 
 
 def _read_pair(item: tuple[Sequence[Events], int]) -> Events:
@@ -328,17 +344,18 @@ def _splits(
     options: EventOptions,
 ) -> Splits:
     """Apply transforms and bin."""
-    made, size, binning = make_transforms(transforms, size)
+    made, after, binning = make_transforms(transforms, size)
     return event_splits(
         name,
         train,
         test,
-        sensor_size=size,
+        sensor_size=after,
         class_names=class_names,
         val_fraction=val_fraction,
         seed=seed,
         default=binning or ByCount(steps),
         transforms=made,
-        random_transforms=make_random_transforms(random_transforms, size),
+        random_transforms=make_random_transforms(random_transforms, after),
+        recorded=size,
         options=options,
     )

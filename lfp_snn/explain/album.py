@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lfp_snn.data import Binning, EventDataset, Events, SensorSize, bin_events, read_recording
+from lfp_snn.data import EventDataset, Events, FrameDataset, SensorSize, bin_events, check_events, read_recording
 from lfp_snn.errors import ConfigError, DataError
 from lfp_snn.explain import figures
 from lfp_snn.explain.events import relevance_of_events
@@ -69,14 +69,12 @@ def sample(task: Task, split: str, index: int) -> Subject:
         raise ConfigError(f"the {split} part has examples 0 to {len(part) - 1}, not {index}")
     part = part.subset(np.arange(len(part)))  # as it is: without augmentation
     x, target, lengths = part.__getitems__([index])
-    events = part.events(index) if isinstance(part, EventDataset) else None
+    events = part.events(index) if events_of(part) is not None else None
     return Subject(f"{split} example {index}", task.encode(x), int(target), lengths, events)
 
 
 def recording(task: Task, path: str | Path, number: int = 0) -> Subject:
-    """Take a recording from a file, binned as the run bins its data.
-
-    Preparation that a data set has of its own (N-MNIST's ``stabilize``, transforms) is not applied.
+    """Take a recording from a file, prepared (N-MNIST's ``stabilize``, transforms) and binned as the run's own data.
 
     Parameters
     ----------
@@ -90,31 +88,26 @@ def recording(task: Task, path: str | Path, number: int = 0) -> Subject:
     Raises
     ------
     DataError
-        If the file cannot be read, or its sensor is not that of the run.
+        If the file cannot be read, its sensor is not that of the run, or the preparation leaves no event.
     ConfigError
         If the run does not work on events.
     """
-    size, binning, group = how_binned(task)
-    found = read_recording(path, index=number)
-    if found.sensor_size != size:
-        raise DataError(f"{path}: its sensor is {_size(found.sensor_size)}, that of the run {_size(size)}; crop it")
-    x = bin_events(found.events, found.sensor_size, binning, group=group)[:, None]
-    return Subject(Path(path).name, x, events=found.events)
+    data = events_of(task.splits.test)
+    if data is None:
+        raise ConfigError(f"the run's data {task.splits.name!r} is not made of events: no recording can take its place")
+    found, wanted = read_recording(path, index=number), data.preparation.sensor_size
+    if found.sensor_size != wanted:
+        raise DataError(f"{path}: its sensor is {_size(found.sensor_size)}, that of the run {_size(wanted)}; crop it")
+    events = check_events(data.preparation(found.events), data.sensor_size, where=str(path))
+    if not len(events):
+        raise DataError(f"{path}: no event is left after the run's own preparation of its data")
+    x = bin_events(events, data.sensor_size, data.binning, group=data.group)[:, None]
+    return Subject(Path(path).name, x, events=events)
 
 
-def how_binned(task: Task) -> tuple[SensorSize, Binning, int]:
-    """Return sensor size, binning and grouping of a run's recordings.
-
-    Raises
-    ------
-    ConfigError
-        If its data is not made of events, or they were binned beforehand.
-    """
-    part = task.splits.test
-    if not isinstance(part, EventDataset):
-        kind = "binned frames from the cache; train with data.cache = false" if task.splits.temporal else "pictures"
-        raise ConfigError(f"the run's data {task.splits.name!r} has no events at hand, but {kind}")
-    return part.sensor_size, part.binning, part.group
+def events_of(part: Any) -> EventDataset | None:
+    """Return the events of which a part of the data is made, or ``None`` if it is not made of events."""
+    return part.source if isinstance(part, FrameDataset) else part if isinstance(part, EventDataset) else None
 
 
 def album(
@@ -179,8 +172,10 @@ def album(
     if (weights := _first_weights(task, why)) is not None:
         drawn["receptive_fields"] = weights
     if subject.events is not None:
-        size, binning, group = how_binned(task)
-        events = relevance_of_events(subject.events, why.relevance[:, 0], size, binning, group=group)
+        data = events_of(task.splits.test)
+        assert data is not None  # the subject's events come from it, or were prepared by it
+        size = data.sensor_size
+        events = relevance_of_events(subject.events, why.relevance[:, 0], size, data.binning, group=data.group)
         _save(out / "events.npy", events)
         content["events"] = len(events)
         drawn["cloud"] = figures.event_cloud(events, size, title=title)

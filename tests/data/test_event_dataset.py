@@ -24,7 +24,8 @@ from lfp_snn.data import (
     bin_events,
     event_splits,
 )
-from lfp_snn.data.event_dataset import Transformed, choose_binning
+from lfp_snn.data.event_dataset import choose_binning
+from lfp_snn.data.prepare import Transformed
 from lfp_snn.errors import ConfigError, DataError
 
 SIZE = (8, 6, 2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lfp_snn.data import Recording, write_recording
+from lfp_snn.data import Recording, read_recording, write_recording
 from lfp_snn.errors import ConfigError, DataError
 from lfp_snn.explain import explain
 from lfp_snn.explain.album import album, recording, sample
@@ -60,6 +60,25 @@ def test_a_file_is_explained_as_the_data_set_s_recording(tmp_path: Path) -> None
         recording(run, file)
 
 
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_file_is_prepared_as_the_data_set_s_recordings(cache: bool, data_root: Path, tmp_path: Path) -> None:
+    data = {"name": "nmnist", "n_bins": 5, "stabilize": True, "cache": cache, "cache_dir": str(tmp_path / "cache")}
+    crop = [{"name": "CenterCrop", "size": 28}]
+    run = task(data={**data, "transforms": crop}, model={"name": "lif-mlp", "hidden": [10]})
+    part = run.splits.test
+    assert part.shape == (2, 28, 28)
+    source = part if not cache else part.source
+    assert source is not None
+    file = sorted((data_root / "NMNIST" / "Test").glob("[0-9]/*.bin"))[3]
+    subject, own = recording(run, file), sample(run, "test", 3)
+    assert torch.equal(subject.x, own.x)
+    assert np.array_equal(subject.events, own.events)
+    found = album(run, subject, tmp_path / "why")
+    assert found["events"] == len(own.events)
+    raw = read_recording(file).events
+    assert len(raw) != len(own.events) or not np.array_equal(raw["x"], own.events["x"])
+
+
 def test_a_training_example_is_not_augmented() -> None:
     run = task(data={"name": "event-digits", "n_bins": 6, "augment": {"shift": 3, "drop": 0.5}})
     subject = sample(run, "train", 2)
@@ -81,7 +100,7 @@ def test_pictures_without_time(tmp_path: Path) -> None:
     found = album(run, sample(run, "test", 0), tmp_path)
     assert {p.name for p in tmp_path.iterdir()} >= {"relevance.png", "relevance.npy", "explanation.json"}
     assert "steps" not in found
-    with pytest.raises(ConfigError, match="no events at hand, but pictures"):
+    with pytest.raises(ConfigError, match="is not made of events"):
         recording(run, "a.npz")
 
 
