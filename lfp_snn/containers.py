@@ -85,12 +85,15 @@ class Sequential(nn.Sequential):
 
     checkpoint_steps: int = 0
 
-    def forward(self, x: Tensor, *, steps: int | None = None) -> Tensor:
-        """Run from rest over ``x`` ``[T, B, ...]``, or over a static ``x`` ``[B, ...]`` for ``steps`` steps."""
+    def forward(self, x: Tensor, *, steps: int | None = None, state: State = None) -> Tensor:
+        """Run over ``x`` ``[T, B, ...]``, or over a static ``x`` ``[B, ...]`` for ``steps`` steps.
+
+        From rest, or on from a ``state`` that :meth:`run` returned.
+        """
         length = x.shape[0] if steps is None else steps
-        if 0 < self.checkpoint_steps < length and torch.is_grad_enabled():
+        if 0 < self.checkpoint_steps < length and state is None and torch.is_grad_enabled():
             return in_pieces(self, x, steps, self.checkpoint_steps)
-        return self.run(x, None, steps=steps)[0]
+        return self.run(x, state, steps=steps)[0]
 
     def run(self, x: Tensor, state: State = None, *, steps: int | None = None) -> tuple[Tensor, State]:
         """Run on from ``state`` (``None``: from rest) and return the output and the state to go on from."""

@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from lfp_snn.containers import State
 from lfp_snn.diagnosis.probe import Probe
 from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.neurons import SpikingNeuron
@@ -136,6 +137,7 @@ def explain(
     reward: Reward | Tensor | None = None,
     steps: int | None = None,
     lengths: Tensor | None = None,
+    state: State = None,
     lfp: LFP | None = None,
     training: bool = False,
 ) -> Explanation:
@@ -161,6 +163,9 @@ def explain(
         For how long a static input runs. It is explained for every step.
     lengths : Tensor, optional
         ``[B]``, the valid steps of each example.
+    state : State, optional
+        From which a :class:`~lfp_snn.Sequential` goes on (see its ``run``); what it owes to the time before is not
+        shared out further.
     lfp : LFP, optional
         The rules. By default ``LFP(sharing=Conserving())``, under which relevance is not lost on its way through time
         (for what other rules give, see :mod:`lfp_snn.explain.faithfulness`).
@@ -199,7 +204,7 @@ def explain(
     for neuron in neurons.values():
         neuron.record = None
     with mode(network, training), Probe(network) as probe, torch.enable_grad(), rules.context(network):
-        output: Tensor = network(x)
+        output: Tensor = network(x) if state is None else network(x, state=state)
         if not isinstance(output, Tensor):
             raise ShapeError(f"the network must return its output alone, got {type(output).__name__}")
         batch = output.shape[-2]

@@ -1,4 +1,4 @@
-"""A recording seen as it comes: the evidence for each class step by step, when it was enough, and a stop at that point.
+"""A recording seen as it comes: the evidence for each class step by step, why, and a stop as soon as it is enough.
 
 The evidence is the sum of the network's output so far. The class in front is the decision of the moment; to stop when
 it leads the next by a margin is the sequential test of Wald (1945, doi 10.1214/aoms/1177731118) on spikes.
@@ -6,15 +6,18 @@ it leads the next by a margin is the sequential test of Wald (1945, doi 10.1214/
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lfp_snn.containers import Sequential
+from lfp_snn.data.guard import check_whole
 from lfp_snn.errors import ConfigError, ShapeError
-from lfp_snn.explain.relevance import mode
+from lfp_snn.explain.relevance import Explanation, explain, mode
 from lfp_snn.rewards.base import check
 
 
@@ -88,6 +91,64 @@ def watch(network: Sequential, frames: Iterable[Tensor], *, margin: float | None
         yield moment
         if margin is not None and bool((moment.lead >= margin).all()):
             return
+
+
+def explanations(
+    network: Sequential, frames: Iterable[Tensor], window: int, *, every: int = 1, **options: Any
+) -> Iterator[tuple[int, Explanation]]:
+    """Feed a network step by step, and explain again and again what it decided in the steps just seen.
+
+    However long the recording, memory is that of the window. An explanation is of the output in the window, and of its
+    input; what the output owes to the time before, which the neurons' states hold, is not shared out further.
+
+    Parameters
+    ----------
+    network : Sequential
+        Run as in evaluation.
+    frames : iterable of Tensor
+        Each step ``[B, ...]`` as it comes; a tensor ``[T, B, ...]`` will do.
+    window : int
+        Steps that an explanation looks back.
+    every : int
+        Steps from one explanation to the next.
+    **options
+        See :func:`~lfp_snn.explain.explain`: ``target``, ``against``, ``lfp``.
+
+    Yields
+    ------
+    tuple of int and Explanation
+        The step (from 0) and what there is to say after it, after each ``every`` steps and after the last one.
+
+    Raises
+    ------
+    ConfigError
+        If a number of steps is not positive.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from lfp_snn import LIF
+    >>> net = Sequential(nn.Linear(4, 2), LIF())
+    >>> [(step, why.relevance.shape[0]) for step, why in explanations(net, torch.rand(25, 1, 4), window=10, every=8)]
+    [(7, 8), (15, 10), (23, 10), (24, 10)]
+    """
+    check_whole("window", window)
+    check_whole("every", every)
+    seen: deque[tuple[Tensor, Any]] = deque(maxlen=window)  # each frame, and the state that it found
+    state, step, told = None, -1, -1
+    for step, frame in enumerate(frames):
+        seen.append((frame, state))
+        with mode(network, False), torch.no_grad():
+            _, state = network.run(frame[None], state)
+        if (step + 1) % every == 0:
+            told = step
+            yield step, _look_back(network, seen, options)
+    if told < step:
+        yield step, _look_back(network, seen, options)
+
+
+def _look_back(network: Sequential, seen: deque[tuple[Tensor, Any]], options: dict[str, Any]) -> Explanation:
+    return explain(network, torch.stack([frame for frame, _ in seen]), state=seen[0][1], **options)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from torch import nn
 
 from lfp_snn import LI, LIF, Sequential
 from lfp_snn.errors import ConfigError, ShapeError
-from lfp_snn.explain.stream import Decisions, watch
+from lfp_snn.explain import explain
+from lfp_snn.explain.stream import Decisions, explanations, watch
 
 
 def network() -> Sequential:
@@ -41,6 +42,46 @@ def test_watching_stops_where_the_decision_would_and_asks_for_no_more_frames() -
     assert moments[-1].step == exits.step.item() <= 4
     assert len(asked) == len(moments)
     assert moments[-1].choice.item() == exits.choice.item()
+
+
+def test_an_explanation_of_the_steps_just_seen_is_that_part_of_the_whole() -> None:
+    net, x = network(), 2 * torch.rand(9, 4, 5)
+    target = torch.tensor([0, 2, 1, 0])
+    asked = []
+
+    def frames():
+        for t, frame in enumerate(x):
+            asked.append(t)
+            yield frame
+
+    found = {}
+    for step, why in explanations(net, frames(), 3, every=4, target=target):
+        assert asked[-1] == step  # nothing is read ahead
+        found[step] = why
+    assert list(found) == [3, 7, 8]
+    whole = explain(net, x, target)
+    for step, why in found.items():
+        seen = slice(step - 2, step + 1)
+        torch.testing.assert_close(why.output, whole.output[seen])
+        torch.testing.assert_close(why.x, x[seen])
+        # The same reward given to a run from the start: what the window's input gets of it.
+        reward = torch.zeros_like(whole.reward)
+        reward[seen] = why.reward
+        over_all = explain(net, x[: step + 1], target, reward=reward[: step + 1])
+        torch.testing.assert_close(why.relevance, over_all.relevance[seen])
+        torch.testing.assert_close(why.layers["1"].relevance, over_all.layers["1"].relevance[seen])
+        assert over_all.relevance[: step - 2].abs().max() > 0
+
+
+def test_a_window_as_long_as_the_recording_explains_all_of_it() -> None:
+    net, x = network(), 2 * torch.rand(6, 2, 5)
+    ((step, why),) = explanations(net, x, 100, every=100, against="next")
+    assert step == 5
+    torch.testing.assert_close(why.relevance, explain(net, x, against="next").relevance)
+    for wrong in ({"window": 0}, {"window": 3, "every": 0}):
+        with pytest.raises(ConfigError, match="must be a whole number"):
+            next(explanations(net, x, **wrong))  # type: ignore[arg-type]
+    assert list(explanations(net, [], 3)) == []
 
 
 def test_latency_and_exits() -> None:
