@@ -1,19 +1,22 @@
 """Do explanations name what decides? Deletion and insertion of events, on the test parts of trained runs.
 
-    lfp-snn train --preset event-digits --out runs/event-digits
-    lfp-snn train --preset nmnist-cnn --data.fold 0 --data.folds 5 --epochs 30 --out runs/nmnist   # 210 test recordings
-    lfp-snn train --preset fsdd-recurrent --out runs/fsdd
-    python benchmarks/faithfulness.py runs/event-digits runs/nmnist runs/fsdd
+    for seed in 0 1 2; do
+        lfp-snn train --preset event-digits --seed $seed --out runs/event-digits-$seed
+        lfp-snn train --preset nmnist-cnn --data.fold 0 --data.folds 5 --epochs 30 --seed $seed --out runs/nmnist-$seed
+        lfp-snn train --preset fsdd-recurrent --seed $seed --out runs/fsdd-$seed
+    done
+    python benchmarks/faithfulness.py runs/event-digits-* runs/nmnist-* runs/fsdd-*
 
-For each run and explainer: accuracy after 5, 10, 20 and 50 % of the events were removed, the most relevant first; how
-many times the fall at 20 % is that of removing events at random (n/a where that does not fall); and the area between
-the insertion and the deletion curve.
+For each data set and explainer, mean ± standard deviation over its runs: accuracy after 5, 10, 20 and 50 % of the
+events were removed, the most relevant first; how many times the fall at 20 % (summed over the runs) is that of removing
+events at random (n/a where that does not fall); and the area between the insertion and the deletion curve.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from statistics import mean, stdev
 
 import torch
 
@@ -22,6 +25,8 @@ from lfp_snn.data import loader
 from lfp_snn.explain import Explainer, Faithfulness, GradientTimesInput, Occlusion, Random, Relevance, faithfulness
 from lfp_snn.explain.figures import curves
 from lfp_snn.training.rerun import load_run
+
+SHARES = (0.0, 0.05, 0.1, 0.2, 0.5)
 
 
 def explainers(network: torch.nn.Module, x: torch.Tensor) -> dict[str, Explainer]:
@@ -33,18 +38,25 @@ def explainers(network: torch.nn.Module, x: torch.Tensor) -> dict[str, Explainer
         "LFP, against the next class": Relevance(network, against="next"),
         "gradient x input": GradientTimesInput(network),
         "gradient x input, against the next class": GradientTimesInput(network, against="next"),
-        f"occlusion of {'x'.join(map(str, block))}": Occlusion(network, block),
+        "occlusion": Occlusion(network, block),
         "random": Random(),
     }
 
 
-def rows(run: str, results: dict[str, Faithfulness]) -> list[str]:
+def spread(values: list[float], digits: int) -> str:
+    """Return mean and standard deviation."""
+    return f"{mean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
+
+
+def rows(data: str, runs: list[dict[str, Faithfulness]]) -> list[str]:
     """Return the lines of the table."""
-    chance, lines = results["random"].fall(0.2), []
-    for name, found in results.items():
-        kept = " | ".join(f"{100 * found.deletion[found.shares.index(s)]:.1f}" for s in (0.0, 0.05, 0.1, 0.2, 0.5))
-        times = f"{found.fall(0.2) / chance:.1f}" if chance > 0 else "n/a"
-        lines.append(f"| {run} ({found.examples}) | {name} | {kept} | {times} | {found.area():.3f} |")
+    chance, lines = sum(found["random"].fall(0.2) for found in runs), []
+    for name in runs[0]:
+        each = [found[name] for found in runs]
+        kept = " | ".join(spread([100 * f.deletion[f.shares.index(s)] for f in each], 1) for s in SHARES)
+        times = f"{sum(f.fall(0.2) for f in each) / chance:.1f}" if chance > 0 else "n/a"
+        area = spread([f.area() for f in each], 3)
+        lines.append(f"| {data} ({len(runs)} x {each[0].examples}) | {name} | {kept} | {times} | {area} |")
     return lines
 
 
@@ -54,23 +66,26 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--part", default="test", choices=["train", "val", "test"])
     parser.add_argument("--examples", type=int, default=1000, help="the first so many of the part")
-    parser.add_argument("--figures", type=Path, help="folder for a picture of each run's curves")
+    parser.add_argument("--figures", type=Path, help="folder for a picture of each data set's curves (its first run)")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     keep_memory()
-    print("| data (examples) | order | 0 % | 5 % | 10 % | 20 % | 50 % | fall at 20 %, times chance | area |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    results: dict[str, list[dict[str, Faithfulness]]] = {}
     for run in args.runs:
         config, task = load_run(run)
         part = getattr(task.splits, args.part)
         part = part.subset(list(range(min(args.examples, len(part)))))
         batches = list(loader(part, 100))
         found = faithfulness(task.network, batches, explainers(task.network, batches[0].x))
-        print("\n".join(rows(config.data.name, found)), flush=True)
+        results.setdefault(config.data.name, []).append(found)
+    print("| data (runs x examples) | order | 0 % | 5 % | 10 % | 20 % | 50 % | fall at 20 %, times chance | area |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for data, runs in results.items():
+        print("\n".join(rows(data, runs)), flush=True)
         if args.figures is not None:
             args.figures.mkdir(parents=True, exist_ok=True)
-            curves(found, config.data.name).savefig(args.figures / f"faithfulness-{config.data.name}.png", dpi=150)
+            curves(runs[0], data).savefig(args.figures / f"faithfulness-{data}.png", dpi=150)
 
 
 if __name__ == "__main__":

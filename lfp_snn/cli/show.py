@@ -14,21 +14,25 @@ from lfp_snn.cli.selection import Selection
 from lfp_snn.data.filters import rates
 from lfp_snn.data.noise import activity
 from lfp_snn.data.recordings import Recording
+from lfp_snn.errors import ConfigError
 from lfp_snn.look import animate, whole
+from lfp_snn.look import surface as time_surface
 from lfp_snn.look.animation import SUFFIXES
 
 _COLUMNS = 40
 """Characters of a curve over time."""
 
 
-def show(file: Path, /, *, part: Selection = Selection(), out: Path | None = None) -> None:
+def show(
+    file: Path, /, *, part: Selection = Selection(), out: Path | None = None, surface: float | None = None
+) -> None:
     """Show a recording: format, sensor, counts, rates over time, polarity, hot pixels, a picture.
 
     For example:
 
         lfp-snn show street.raw
 
-        lfp-snn show street.raw --start 2 --stop 4 --crop 600 300 200 100 --out part.gif
+        lfp-snn show street.raw --start 2 --stop 4 --crop 600 300 200 100 --out part.gif --surface 30
 
     Parameters
     ----------
@@ -38,11 +42,17 @@ def show(file: Path, /, *, part: Selection = Selection(), out: Path | None = Non
         Which part of it.
     out
         Save a picture (.png, .jpg, .pdf, .svg) or a film (.gif, .mp4), too.
+    surface
+        Show time surfaces in these, which fade with this time constant in milliseconds, instead of counts: ON bright,
+        OFF dark.
     """
-    show_recording(Console(highlight=False, soft_wrap=True), part.read(file), out)
+    if surface is not None and out is None:
+        raise ConfigError("--surface is for the picture or film of --out, which is missing")
+    tau_us = None if surface is None else 1000 * surface
+    show_recording(Console(highlight=False, soft_wrap=True), part.read(file), out, tau_us)
 
 
-def show_recording(console: Console, recording: Recording, out: Path | None) -> None:
+def show_recording(console: Console, recording: Recording, out: Path | None, tau_us: float | None = None) -> None:
     """Print what is in a recording, and a picture of all its events.
 
     Parameters
@@ -53,6 +63,8 @@ def show_recording(console: Console, recording: Recording, out: Path | None) -> 
         With at least one event.
     out : Path or None
         The file of a picture or film.
+    tau_us : float, optional
+        Time constant of time surfaces in it.
 
     Raises
     ------
@@ -62,7 +74,10 @@ def show_recording(console: Console, recording: Recording, out: Path | None) -> 
     film = out is not None and out.suffix.lower() in SUFFIXES
     picture = whole(recording)
     if out is not None and film:
-        animate(out, recording)
+        animate(out, recording, tau_us=tau_us)
+    elif out is not None and tau_us is not None:
+        name = f"time surface, {tau_us / 1000:g} ms"
+        save_pictures({name: time_surface(recording, tau_us)}, out)
     elif out is not None:
         save_pictures({f"{len(recording.events):,} events": picture}, out)
     console.print(_facts(recording))

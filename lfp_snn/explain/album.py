@@ -179,6 +179,8 @@ def album(
         _save(out / "events.npy", events)
         content["events"] = len(events)
         drawn["cloud"] = figures.event_cloud(events, size, title=title)
+        if size[1] > 1:
+            drawn["surfaces"] = figures.surfaces(events, size, title=title)
         if find_spec("plotly") is not None:
             write_html(why, events, out / "view.html", names, title=title)
     for name, figure in drawn.items():

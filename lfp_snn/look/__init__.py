@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lfp_snn.look.animation import animate
-from lfp_snn.look.pictures import frames, whole
+from lfp_snn.look.pictures import frames, surface, whole
 
-__all__ = ["animate", "frames", "whole"]
+__all__ = ["animate", "frames", "surface", "whole"]

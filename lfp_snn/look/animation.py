@@ -21,8 +21,10 @@ _SIDE, _TITLE = LARGEST_FRAME / 100, 0.32
 """Inches of the picture's longer side, and of the title."""
 
 
-def animate(path: str | Path, recording: Recording, n_frames: int = 100, fps: int = 20) -> None:
-    """Write a film of a recording.
+def animate(
+    path: str | Path, recording: Recording, n_frames: int = 100, fps: int = 20, *, tau_us: float | None = None
+) -> None:
+    """Write a film of a recording; of a one-dimensional sensor, channels over time are uncovered step by step.
 
     However long the recording and however large its sensor, the film has ``n_frames`` frames of at most 640 x 672 dots;
     `lfp_snn.data.filters.slice_time` and `lfp_snn.data.filters.crop` show a part of it in detail.
@@ -32,18 +34,21 @@ def animate(path: str | Path, recording: Recording, n_frames: int = 100, fps: in
     path : path
         Ends in ``.gif``, or in ``.mp4``, which needs the program ffmpeg. One that exists is replaced.
     recording : Recording
-        Of a two-dimensional sensor, with at least one event.
+        With at least one event.
     n_frames : int
         Frames of equal duration, 1 to `MAX_FRAMES`; see `lfp_snn.look.pictures.frames`.
     fps : int
         Frames per second of the film, 1 to 100.
+    tau_us : float, optional
+        Show time surfaces that fade with this time constant (microseconds), in place of each frame's events.
 
     Raises
     ------
     ConfigError
-        If a number is out of range, the ending is another, or ffmpeg is not there.
+        If a number is out of range, the ending is another, or ffmpeg is not there; with ``tau_us``, for a
+        one-dimensional sensor.
     DataError
-        If the recording has no event, its sensor one dimension, or the file cannot be written.
+        If the recording has no event, or the file cannot be written.
 
     Examples
     --------
@@ -64,11 +69,12 @@ def animate(path: str | Path, recording: Recording, n_frames: int = 100, fps: in
         raise ConfigError(f"{path}: a film ends in {' or '.join(SUFFIXES)}")
     if suffix == ".mp4" and not FFMpegWriter.isAvailable():
         raise ConfigError(f"{path}: .mp4 needs the program ffmpeg, which is not there; .gif needs nothing")
-    if recording.sensor_size[1] == 1:
-        raise DataError(f"a film needs a sensor of rows and columns, not {recording.sensor_size[0]} channels: see .png")
     if not len(recording.events):
         raise DataError("a film needs at least one event")
+    shown = frames(recording, n_frames, tau_us)
     width, height, _ = recording.sensor_size
+    if height == 1:
+        width = height = 4
     # A film of a very wide or very high sensor is stretched to one of 4 : 1.
     shape = min(max(height / width, 0.25), 4.0)
     across, down = _SIDE * min(1, 1 / shape), _SIDE * min(1, shape)
@@ -80,7 +86,8 @@ def animate(path: str | Path, recording: Recording, n_frames: int = 100, fps: in
     title = axis.set_title("", fontsize=9)
     writer: AbstractMovieWriter = PillowWriter(fps) if suffix == ".gif" else FFMpegWriter(fps)
     with writing(path) as temporary, writer.saving(figure, str(temporary), 100):
-        for frame in frames(recording, n_frames):
+        for frame in shown:
             image.set_data(frame.picture)
+            image.set_extent((-0.5, frame.picture.shape[1] - 0.5, frame.picture.shape[0] - 0.5, -0.5))
             title.set_text(f"{frame.start_us / 1000:,.6g} ms: {frame.on:,} ON (white), {frame.off:,} OFF (black)")
             writer.grab_frame()

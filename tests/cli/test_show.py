@@ -55,6 +55,22 @@ def test_show(capsys: Out) -> None:
     assert "@@" in text.splitlines()[-18]
 
 
+def test_time_surfaces(capsys: Out) -> None:
+    write("a.npz")
+    for out in ("a.png", "a.gif"):
+        assert main(["show", "a.npz", "--out", out, "--surface", "20"]) == 0
+        assert Path(out).stat().st_size > 1000
+    assert main(["show", "a.npz", "--out", "b.png"]) == 0
+    assert Path("a.png").read_bytes() != Path("b.png").read_bytes()
+    for wrong, message in (
+        (["--surface", "20"], "--surface is for the picture or film of --out"),
+        (["--out", "c.png", "--surface", "0"], "time constant of a time surface must be positive"),
+    ):
+        assert main(["show", "a.npz", *wrong]) == 2
+        assert message in capsys.readouterr().err
+    assert not Path("c.png").exists()
+
+
 def test_data_show_says_the_same_of_a_recording(capsys: Out) -> None:
     write("a.npz")
     main(["show", "a.npz", "--out", "a.png"])
@@ -94,8 +110,10 @@ def test_channels(capsys: Out, data_root: Path) -> None:
         main(["convert", path, "three.npz", "--index", "3", "--crop", "100", "0", "200", "1", "--denoise", "20"]) == 0
     )
     assert read_recording("three.npz").sensor_size == (200, 1, 1)
-    assert main(["show", "three.npz", "--out", "three.gif"]) == 2
-    assert "not 200 channels: see .png" in capsys.readouterr().err
+    assert main(["show", "three.npz", "--out", "three.gif"]) == 0
+    assert Path("three.gif").read_bytes()[:6] == b"GIF89a"
+    assert main(["show", "three.npz", "--out", "surface.gif", "--surface", "20"]) == 2
+    assert "a time surface needs a sensor of rows and columns, not 200 channels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("source", [".aedat4", ".es", ".raw", ".dat", ".npz", ".npy"])

@@ -23,7 +23,7 @@ def task(**changes: Any) -> Task:
 
 FILES = {
     *("cloud.png", "decision.gif", "events.npy", "explanation.json", "frames.png", "membranes.png", "raster.png"),
-    *("receptive_fields.png", "relevance.npy", "relevance.png", "time_course.png", "view.html"),
+    *("receptive_fields.png", "relevance.npy", "relevance.png", "surfaces.png", "time_course.png", "view.html"),
 }
 
 

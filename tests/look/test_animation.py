@@ -39,6 +39,25 @@ def test_on_is_white_and_off_is_black(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.stack(middles), 127.5 * (1 + expected), atol=4)
 
 
+def test_channels_are_uncovered(tmp_path: Path) -> None:
+    animate(tmp_path / "sound.gif", Recording(make_events([0, 1, 0], 0, [0, 5, 9], True), (2, 1, 1), ""), n_frames=2)
+    first, second = grey(tmp_path / "sound.gif")
+    assert first.shape == second.shape == (640, 640)
+    assert [p[160, 160] > 250 for p in (first, second)] == [True, True]
+    assert [p[160, 480] > 250 for p in (first, second)] == [False, True]
+    assert [p[480, 480] > 250 for p in (first, second)] == [False, True]
+
+
+def test_a_film_of_time_surfaces(tmp_path: Path) -> None:
+    animate(tmp_path / "four.gif", FOUR, n_frames=3, tau_us=20)
+    middles = np.stack([p[80::160, 80::160] for p in grey(tmp_path / "four.gif")]) / 127.5 - 1
+    expected = np.zeros((3, 3, 4))
+    for k, stop in enumerate((10, 20, 30)):
+        for x, y, t, p in FOUR.events[FOUR.events["t"] < stop]:
+            expected[k, y, x] = (1 if p else -1) * np.exp((t - stop) / 20)
+    np.testing.assert_allclose(middles, expected, atol=0.03)
+
+
 @pytest.mark.parametrize("size", [(2**15, 2**15, 2), (2**15, 2, 2), (2, 2**15, 1)])
 def test_huge_sensors_and_times_make_small_films(tmp_path: Path, size: tuple[int, int, int]) -> None:
     far = make_events([0, size[0] - 1], [0, size[1] - 1], [-MAX_TIME, MAX_TIME], True)
@@ -56,8 +75,8 @@ def test_what_makes_no_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             animate(film, FOUR, **options)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"a film ends in .gif or .mp4"):
         animate(tmp_path / "a.avi", FOUR)
-    with pytest.raises(DataError, match="a film needs a sensor of rows and columns, not 9 channels"):
-        animate(film, Recording(make_events([1, 2], 0, [1, 2], True), (9, 1, 1), ""))
+    with pytest.raises(ConfigError, match="a time surface needs a sensor of rows and columns, not 9 channels"):
+        animate(film, Recording(make_events([1, 2], 0, [1, 2], True), (9, 1, 1), ""), tau_us=10)
     with pytest.raises(DataError, match="at least one event"):
         animate(film, Recording(FOUR.events[:0], (4, 3, 2), ""))
     with pytest.raises(DataError, match=r"none/a.gif cannot be written: No such file"):

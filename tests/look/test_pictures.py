@@ -11,7 +11,7 @@ from lfp_snn.data import make_events
 from lfp_snn.data.events import MAX_TIME
 from lfp_snn.data.recordings import Recording
 from lfp_snn.errors import ConfigError
-from lfp_snn.look.pictures import LARGEST, LARGEST_FRAME, frames, whole
+from lfp_snn.look.pictures import LARGEST, LARGEST_FRAME, frames, surface, whole
 
 
 def test_whole() -> None:
@@ -44,6 +44,52 @@ def test_frames() -> None:
     assert fourth.picture.tolist() == [[0, 0, 0], [0, 0, -1]]
     single = frames(Recording(events, (3, 2, 1), ""), 1)
     assert [(f.on, f.off, f.picture[0].tolist()) for f in single] == [(6, 0, [1, 1, 0])]
+
+
+def test_frames_of_channels_stay() -> None:
+    events = make_events([0, 2, 2, 1], 0, [0, 1, 5, 9], True)
+    first, second = (frame.picture for frame in frames(Recording(events, (3, 1, 1), ""), 2))
+    assert first.tolist() == [[1, 0], [0, 0], [1, 0]]
+    assert second.tolist() == [[1, 0], [0, 1], [1, 1]]
+
+
+def test_time_surfaces_against_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    events = make_events(rng.integers(0, 5, 40), rng.integers(0, 4, 40), np.sort(rng.integers(0, 100, 40)), 1)
+    events["p"] = rng.random(40) < 0.5
+    recording = Recording(events, (5, 4, 2), "")
+
+    def want(at: int) -> np.ndarray:
+        picture = np.zeros((4, 5))
+        for x, y, t, p in events[events["t"] <= at]:
+            picture[y, x] = (1 if p else -1) * np.exp((t - at) / 30)
+        return picture
+
+    end = int(events["t"][-1])
+    np.testing.assert_allclose(surface(recording, 30), want(end), atol=1e-6)
+    shown = list(frames(recording, 3, 30))
+    stops = [int(events["t"][0]) + (k + 1) * (end + 1 - int(events["t"][0])) // 3 for k in range(3)]
+    for frame, stop in zip(shown, stops, strict=True):
+        before = want(stop - 1) * np.exp(-1 / 30)  # an event at the last moment of a frame has faded by one microsecond
+        np.testing.assert_allclose(frame.picture, before, atol=1e-6)
+    assert [frame.on for frame in shown] == [frame.on for frame in frames(recording, 3)]
+
+
+@pytest.mark.parametrize("size", [(2**15, 2**15, 2), (2**15, 2, 2)])
+def test_time_surfaces_of_huge_sensors_are_small(size: tuple[int, int, int]) -> None:
+    far = make_events([0, size[0] - 1], [0, size[1] - 1], [0, MAX_TIME], True)
+    picture = surface(Recording(far, size, ""), 1e-3)
+    assert max(picture.shape) <= LARGEST
+    assert (picture.max(), picture.min(), np.count_nonzero(picture)) == (1, 0, 1)
+
+
+def test_what_has_no_time_surface() -> None:
+    flat = Recording(make_events([0, 1], 0, [0, 1], True), (9, 1, 1), "")
+    with pytest.raises(ConfigError, match="a time surface needs a sensor of rows and columns, not 9 channels"):
+        surface(flat, 10)
+    for tau_us in (0, -1, float("nan")):
+        with pytest.raises(ConfigError, match="time constant of a time surface must be positive"):
+            surface(Recording(flat.events, (9, 2, 1), ""), tau_us)
 
 
 def test_every_event_is_in_one_frame() -> None:

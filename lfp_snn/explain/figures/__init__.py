@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lfp_snn.explain.figures.animation import animate
-from lfp_snn.explain.figures.cloud import event_cloud, time_surface
+from lfp_snn.explain.figures.cloud import event_cloud
 from lfp_snn.explain.figures.curves import confusion, curves
 from lfp_snn.explain.figures.inputs import relevance_frames, relevance_map, time_course
 from lfp_snn.explain.figures.layers import membranes, raster, receptive_fields
+from lfp_snn.explain.figures.surfaces import surfaces, time_surface
 
 __all__ = [
     "animate",
@@ -18,6 +19,7 @@ __all__ = [
     "receptive_fields",
     "relevance_frames",
     "relevance_map",
+    "surfaces",
     "time_course",
     "time_surface",
 ]

@@ -1,4 +1,4 @@
-"""Events as a cloud in space and time, with their relevance, and as a time surface."""
+"""Events as a cloud in space and time, with their relevance."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lfp_snn.data.events import check_events, check_sensor_size
-from lfp_snn.errors import ConfigError, DataError
+from lfp_snn.data.events import check_sensor_size
+from lfp_snn.errors import DataError
 from lfp_snn.explain.figures.style import RAMP, bar, figure, limits, paper, sizes
 
 MOST = 20_000
@@ -102,47 +102,3 @@ def event_cloud(events: NDArray[np.void], sensor_size: Sequence[int], most: int 
         title if len(shown) == len(events) else f"{title} ({len(shown):,} of {len(events):,} events)", fontsize=9
     )
     return paper(drawn)
-
-
-def time_surface(
-    events: NDArray[np.void], sensor_size: Sequence[int], at_us: int, tau_us: float = 30_000.0
-) -> NDArray[np.float32]:
-    r"""Return how recently each pixel fired, :math:`e^{-(at - t) / \tau}` (Lagorce et al. 2017, HOTS).
-
-    Parameters
-    ----------
-    events : ndarray
-        In order of time.
-    sensor_size : (W, H, P)
-        Of the recording.
-    at_us : int
-        When, microseconds; later events are not looked at.
-    tau_us : float
-        Time constant.
-
-    Returns
-    -------
-    ndarray
-        float32 [P, H, W], 0 for what never fired.
-
-    Raises
-    ------
-    DataError
-        If the events are not valid.
-    ConfigError
-        If the time constant is not positive.
-
-    Examples
-    --------
-    >>> from lfp_snn.data import make_events
-    >>> time_surface(make_events([0, 1], 0, [0, 100], 1), (2, 1, 1), at_us=100, tau_us=100.0).round(2)
-    array([[[0.37, 1.  ]]], dtype=float32)
-    """
-    if not tau_us > 0:
-        raise ConfigError(f"tau_us must be positive, got {tau_us}")
-    width, height, polarities = check_sensor_size(sensor_size)
-    events = check_events(events, sensor_size)
-    past = events[: np.searchsorted(events["t"], at_us, side="right")]
-    last = np.full((polarities, height, width), -np.inf)
-    last[past["p"] * (polarities - 1), past["y"], past["x"]] = past["t"]  # of equal places the last one stays
-    return np.exp((last - at_us) / tau_us).astype(np.float32)

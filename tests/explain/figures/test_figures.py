@@ -173,6 +173,30 @@ def test_of_too_many_events_the_most_relevant_stay() -> None:
     assert fewer(events, 200) is events
 
 
+def test_surfaces_show_recent_events_and_their_relevance() -> None:
+    events = recorded(200)
+    drawn = figures.surfaces(events, (8, 6, 2), moments=3, title="why")
+    *panels, scale = drawn.axes
+    assert len(panels) == 3
+    assert "relevance" in scale.get_ylabel()
+    counts = [len(panel.collections[0].get_offsets()) for panel in panels]
+    assert sum(counts) == 200  # every event in one panel
+    end = int(events["t"][-1])
+    assert panels[-1].get_title() == f"{(end - int(events['t'][0])) / 1000:.4g} ms"
+    fade = (end - int(events["t"][0])) / 3
+    want = figures.time_surface(events[["x", "y", "t", "p"]], (8, 6, 2), end, fade).max(0)
+    np.testing.assert_allclose(panels[-1].images[0].get_array(), want)
+    plain = figures.surfaces(recorded(50, False), (8, 6, 2), moments=1, tau_us=10.0)
+    assert len(plain.axes) == 1
+    assert not plain.axes[0].collections
+    with pytest.raises(ShapeError, match="needs a sensor of rows and columns, not 9 channels"):
+        figures.surfaces(make_events([1], 0, [1], True), (9, 1, 1))
+    with pytest.raises(ConfigError, match="moments must be at least 1"):
+        figures.surfaces(events, (8, 6, 2), moments=0)
+    with pytest.raises(DataError, match="no event to draw"):
+        figures.surfaces(events[:0], (8, 6, 2))
+
+
 def test_the_time_surface_against_a_loop() -> None:
     events = make_events([1, 1, 2, 0], [0, 0, 3, 1], [0, 500, 800, 2000], [1, 1, 0, 1])
     surface = figures.time_surface(events, (4, 4, 2), at_us=1000, tau_us=400.0)
