@@ -28,7 +28,7 @@ def curves(results: Mapping[str, Faithfulness], title: str = "") -> Figure:
     >>> [axis.get_title() for axis in drawn.axes]
     ['deletion: the most relevant are removed', 'insertion: the most relevant are added']
     """
-    drawn = figure(7, 2.8)
+    drawn = figure(7, 2.7 + 0.15 * -(-len(results) // 3))
     axes = drawn.subplots(1, 2, sharey=True)
     for k, (name, found) in enumerate(results.items()):
         for axis, values in zip(axes, (found.deletion, found.insertion), strict=True):
@@ -44,7 +44,7 @@ def curves(results: Mapping[str, Faithfulness], title: str = "") -> Figure:
         axis.set_xlabel("share of the events / %")
         axis.grid(color="0.88", lw=0.6)
         axis.set_axisbelow(True)
-    axes[1].legend()
+    drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7)
     drawn.suptitle(title, fontsize=9)
     return paper(drawn)
 

@@ -65,7 +65,7 @@ def surfaces(
     fade = tau_us if tau_us is not None else max(1.0, (last - first) / moments)
     relevant = "relevance" in (events.dtype.names or ())
     plain = events[["x", "y", "t", "p"]]
-    drawn = figure(7, 7 / moments * height / width + 0.8)
+    drawn = figure(7, min(6.0, 6.2 / moments * height / width) + 0.55)
     axes = drawn.subplots(1, moments, squeeze=False)[0]
     dots: Any = None
     scale = limits(events["relevance"]) if relevant else None
