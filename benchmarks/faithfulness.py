@@ -20,7 +20,7 @@ from statistics import mean, stdev
 
 import torch
 
-from lfp_snn import keep_memory
+from lfp_snn import LFP, keep_memory
 from lfp_snn.data import loader
 from lfp_snn.explain import Explainer, Faithfulness, GradientTimesInput, Occlusion, Random, Relevance, faithfulness
 from lfp_snn.explain.figures import curves
@@ -36,6 +36,7 @@ def explainers(network: torch.nn.Module, x: torch.Tensor) -> dict[str, Explainer
     return {
         "LFP": Relevance(network),
         "LFP, against the next class": Relevance(network, against="next"),
+        "LFP, shared as in training": Relevance(network, LFP()),
         "gradient x input": GradientTimesInput(network),
         "gradient x input, against the next class": GradientTimesInput(network, against="next"),
         "occlusion": Occlusion(network, block),

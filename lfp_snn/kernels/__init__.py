@@ -1,14 +1,17 @@
 """The scans over time behind one small interface, and the choice among their implementations; event-driven products.
 
-``reference`` is plain torch on any device and serves as the oracle, ``cpu`` is fused and compiled. Each offers the same
-five functions: ``forward``, ``backward_lfp``, ``backward_surrogate``, ``filter_forward``, ``filter_backward``. A CUDA
-implementation is one more module with these five functions and one more line in :func:`select`.
+``reference`` is plain torch on any device and serves as the oracle, ``cpu`` is fused and compiled (numba), and so is
+``gpu`` (Triton, which comes with torch for CUDA; imported when it is needed). Each offers the same five functions:
+``forward``, ``backward_lfp``, ``backward_surrogate``, ``filter_forward``, ``filter_backward``.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
 from types import ModuleType
 
 import torch
@@ -32,7 +35,15 @@ def select(x: Tensor) -> ModuleType:
     """
     if _forced:
         return _forced[-1]
-    return cpu if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) else reference
+    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+        return cpu
+    return _fused_on_gpu() if x.is_cuda else reference
+
+
+@cache
+def _fused_on_gpu() -> ModuleType:
+    """Return the kernels of Triton, or the reference where there is no Triton."""
+    return importlib.import_module("lfp_snn.kernels.gpu") if find_spec("triton") is not None else reference
 
 
 @contextmanager
