@@ -111,7 +111,7 @@ def _lfp_kernel(
                 _replay(v[:, b], theta, kappa, rho, a0[b], past)
             q_b, g_ab = q[b], g_a[b]
             for t in range(steps - 1, -1, -1):
-                x, out, m = v[t, b], density[0 if static else t, b], message[t, b]
+                x, out, m = v[t, b], density[0 if static else t, b], message[t if len(message) > 1 else 0, b]
                 v_prev, s_start = v0[b] if t == 0 else v[t - 1, b], s0[b]
                 a_now, a_prev = past[t if adaptive else 0], past[t - 1 if adaptive and t > 0 else 0]
                 back(t, b, m, extra)

@@ -75,10 +75,11 @@ def _back(synaptic: bool):
 
     @njit(inline="always")
     def back(t, b, message, extra):
-        spikes, alpha, own, answer, densities, weights = extra
+        spikes, alpha, own, given, answer, densities, weights = extra
         parts, blocks, index, value, spare = weights
         _, batch, features = spikes.shape
-        row = t * batch + b
+        row, kept = t * batch + b, (t if len(densities) > batch else 0) * batch + b
+        densities[kept] = given[row]
         if synaptic and t + 1 < len(spikes):
             own_t, after, answer_t = own[t + 1, b], answer[row + 2 * batch], answer[row + batch]
             for n in range(features):
@@ -87,7 +88,7 @@ def _back(synaptic: bool):
         last = list_row(spikes[t, b], index, value, first)
         for j in range(0, features, blocks.shape[1]):
             n, top = min(blocks.shape[1], features - j), -(j // blocks.shape[1]) * features
-            add_dots(parts, blocks, top, index, first, last, answer, row + batch, j, n, densities, row, spare, b)
+            add_dots(parts, blocks, top, index, first, last, answer, row + batch, j, n, densities, kept, spare, b)
 
     return back
 
@@ -135,14 +136,16 @@ def backward_lfp(
     denominator: Callable[..., Any],
     epsilon: float,
     readout: bool,
+    keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor | None, Tensor]]:
-    """Return the densities of the membrane's current and of the input, and the reward of the spikes, ``[T, B, N]``.
+    """Return the densities of the membrane's current, of the input and of the spikes, ``[T, B, N]``.
 
+    The last, with what came through the recurrent weights, has one step only (the first) if they are not to be kept.
     ``a`` is the adaptation that each step's threshold used, ``[T, B, N]`` (the first is enough). ``carry`` is what
     comes from the step after the last through membrane, adaptation and input; that of the first step is the last value.
     """
     _, batch, features = v.shape
-    densities = message.clone(memory_format=torch.contiguous_format)
+    densities = v.new_empty(len(v) if keep else 1, batch, features)
     own = v.new_empty(len(v) + 1, batch, features)
     answer = own if alpha is None else torch.empty_like(own)
     answer[-1] = carry[2]
@@ -151,7 +154,7 @@ def backward_lfp(
     scalar, parameters = cpu._parameters(p, features)
     kernel = cpu._lfp_kernel(form, scalar, readout, False, denominator, _back(alpha is not None))
     outputs = [q.numpy(), g_a.numpy(), own.numpy()]
-    rows = (x.view(-1, features).numpy() for x in (answer, densities))
+    rows = (x.view(-1, features).numpy() for x in (message.detach().contiguous(), answer, densities))
     extra = *cpu._arrays(spikes, _decay(alpha, v)), own.numpy(), *rows, tuple(_weights(V, batch))
     arrays = densities.numpy(), *cpu._arrays(v), *parameters, *cpu._arrays(start.v, start.s, before), *outputs
     over_batch(kernel, batch, v.numel(), *arrays, parameters[0].dtype.type(epsilon), extra)

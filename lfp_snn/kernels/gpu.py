@@ -25,7 +25,7 @@ def _launch(kernel: Any, rows: int, *arguments: Any, **options: Any) -> None:
     def grid(chosen: dict[str, Any]) -> tuple[int]:
         return (triton.cdiv(rows, chosen["BLOCK"]),)
 
-    with torch.cuda.device_of(arguments[0]):
+    with torch.cuda.device_of(arguments[0]):  # type: ignore[no-untyped-call]
         kernel[grid](*arguments, **options, **EXACT)
 
 

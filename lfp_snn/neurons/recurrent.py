@@ -71,7 +71,8 @@ class RecurrentScan(torch.autograd.Function):
         given = message, V, alpha, s, v, a, p, start, carry, ctx.dynamics
         if how.sharing is not None and _fused(v):
             rule = how.sharing
-            back = cpu_recurrent.backward_lfp(*given, rule.denominator, rule.epsilon, how.readout)
+            settings = rule.denominator, rule.epsilon, how.readout, how.record is not None
+            back = cpu_recurrent.backward_lfp(*given, *settings)
         else:
             back = _backward(*given, how)
         own, answers, densities, carry = back
