@@ -1,7 +1,7 @@
 """norse's MNIST task: an encoder of spikes, the network ``ConvNet4``, the largest membrane over time.
 
-    python -m benchmarks.tutorials.norse_mnist --method surrogate --images 10000     # the task's training
-    python -m benchmarks.tutorials.norse_mnist --method lfp --images 10000           # the same network by LFP
+    python -m benchmarks.tutorials.norse_mnist --method surrogate --images 9600     # the task's training
+    python -m benchmarks.tutorials.norse_mnist --method lfp --images 9600           # the same network by LFP
 
 Source: https://github.com/norse/norse/blob/main/norse/task/mnist.py (batches of 32, Adam at 2e-3, negative
 log-likelihood). The task shows each image for 200 steps; 32 are shown here, as in norse's notebook on MNIST.
@@ -48,7 +48,7 @@ def surrogate(net: nn.Module, batches: Iterable[Data], lr: float = 2e-3) -> None
         optimizer.step()
 
 
-def lfp(net: nn.Module, batches: Iterable[Data], lr: float = 5e-4) -> None:
+def lfp(net: nn.Module, batches: Iterable[Data], lr: float = 1e-3) -> None:
     """Train the same network by LFP."""
     from lfp_snn import LFP, rewards
 

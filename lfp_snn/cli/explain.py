@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lfp_snn.cli.selection import Selection
 from lfp_snn.errors import ConfigError, suggest
-from lfp_snn.explain.album import album, recording, sample
+from lfp_snn.explain.album import album, events_of_run, prepared, sample
 from lfp_snn.training.rerun import load_run
 
 
@@ -21,6 +23,7 @@ def explain(
     *,
     sample_number: Annotated[int, Parameter(name="--sample")] = 0,
     file: Path | None = None,
+    part: Selection = Selection(),
     split: Literal["test", "val", "train"] = "test",
     why: str | None = None,
     against: str | None = None,
@@ -38,6 +41,8 @@ def explain(
 
         lfp-snn explain runs/nmnist --file my.bin --against next --out why
 
+        lfp-snn explain runs/nmnist --file street.raw --start 200 --stop 500 --crop 300 200 34 34
+
     Parameters
     ----------
     run
@@ -46,6 +51,8 @@ def explain(
         Which example of the part; with --file, which recording of a file of many.
     file
         A recording of the run's sensor, to explain instead.
+    part
+        Which part of the file.
     split
         Part of the data.
     why
@@ -63,7 +70,11 @@ def explain(
     names = task.splits.class_names
     target = None if why is None else _class(why, names)
     other: Any = against if against in (None, "next", "rest") else _class(str(against), names)
-    subject = sample(task, split, sample_number) if file is None else recording(task, file, sample_number)
+    if file is None:
+        subject = sample(task, split, sample_number)
+    else:
+        chosen = replace(part, index=part.index or sample_number)
+        subject = prepared(task, chosen.read(file, events_of_run(task).preparation.sensor_size), file.name)
     folder = out if out is not None else run / f"explain-{subject.name.replace(' ', '-')}"
     found = album(task, subject, folder, target=target, against=other)
     console = Console(highlight=False, soft_wrap=True)

@@ -59,7 +59,12 @@ class Recording:
 
 
 def read_recording(
-    path: str | Path, *, sensor_size: Sequence[int] | None = None, max_events: int | None = None, index: int = 0
+    path: str | Path,
+    *,
+    sensor_size: Sequence[int] | None = None,
+    max_events: int | None = None,
+    index: int = 0,
+    otherwise: Sequence[int] | None = None,
 ) -> Recording:
     """Read a recording.
 
@@ -73,6 +78,8 @@ def read_recording(
         Stop after the first so many. The rest is not read, or read and let go at once.
     index : int
         Which recording, for a file that holds many (``.h5``).
+    otherwise : (W, H) or (W, H, P), optional
+        Sensor size to take where neither the file nor ``sensor_size`` says one.
 
     Returns
     -------
@@ -107,11 +114,12 @@ def read_recording(
     if suffix not in _READERS:
         raise DataError(f"{path}: {suggest(suffix or path.name, _READERS, 'kind of recording')}")
     reader = _READERS[suffix]
-    given = None if sensor_size is None else full_size(sensor_size, path)
+    asked = None if sensor_size is None else full_size(sensor_size, path)
+    given = full_size(otherwise, path) if asked is None and otherwise is not None else asked
     events, named, kind = _read_hdf5(path, given, index) if reader is None else reader(path, given, max_events)
     size = given if named is None else full_size(named, path)
-    if given is not None and given != size:
-        raise DataError(f"{path}: the file says that its sensor size is {size}, but {given} was asked for")
+    if asked is not None and asked != size:
+        raise DataError(f"{path}: the file says that its sensor size is {size}, but {asked} was asked for")
     if size is None:
         raise no_size(path)
     return Recording(check_events(events[:max_events], size, allow_empty=False, where=str(path)), size, kind)
@@ -179,6 +187,8 @@ def _read_nmnist(path: Path, given: SensorSize | None, limit: int | None) -> Dec
 
 
 def _read_hdf5(path: Path, given: SensorSize | None, index: int) -> Decoded:
+    if given is not None and given[1] != 1:
+        raise DataError(f"{path}: its events are of channels, not of a sensor of {given[0]} x {given[1]} pixels")
     file = SpikeFile(path, given[0] if given else 700)
     if not -len(file) <= index < len(file):
         raise DataError(f"{path}: no recording {index}; the file holds {len(file)}")

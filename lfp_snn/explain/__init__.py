@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from lfp_snn.explain.events import relevance_of_events
 from lfp_snn.explain.explainers import Explainer, GradientTimesInput, Occlusion, Random, Relevance
 from lfp_snn.explain.faithfulness import Faithfulness, faithfulness
 from lfp_snn.explain.relevance import Explanation, Layer, explain
+from lfp_snn.explain.stream import Decisions, explanations, watch
 
 __all__ = [
+    "Decisions",
     "Explainer",
     "Explanation",
     "Faithfulness",
@@ -16,5 +19,8 @@ __all__ = [
     "Random",
     "Relevance",
     "explain",
+    "explanations",
     "faithfulness",
+    "relevance_of_events",
+    "watch",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lfp_snn.data import EventDataset, Events, FrameDataset, SensorSize, bin_events, check_events, read_recording
+from lfp_snn.data import (
+    EventDataset,
+    Events,
+    FrameDataset,
+    Recording,
+    SensorSize,
+    bin_events,
+    check_events,
+    read_recording,
+)
+from lfp_snn.data.binning import plan
+from lfp_snn.data.guard import writing
 from lfp_snn.errors import ConfigError, DataError
 from lfp_snn.explain import figures
 from lfp_snn.explain.events import relevance_of_events
@@ -20,6 +32,9 @@ from lfp_snn.explain.relevance import Against, Explanation, explain
 from lfp_snn.explain.stream import Decisions
 from lfp_snn.training.build import Task
 from lfp_snn.training.run_folder import write_json
+
+MOST_CELLS = 2**28
+"""Of an input that is explained at once, 1 GiB; a few times that is needed."""
 
 
 @dataclass(frozen=True)
@@ -92,17 +107,38 @@ def recording(task: Task, path: str | Path, number: int = 0) -> Subject:
     ConfigError
         If the run does not work on events.
     """
+    found = read_recording(path, index=number, otherwise=events_of_run(task).preparation.sensor_size)
+    return prepared(task, found, Path(path).name)
+
+
+def prepared(task: Task, found: Recording, name: str) -> Subject:
+    """Take a recording that was read already; see `recording`."""
+    data = events_of_run(task)
+    if found.sensor_size != (wanted := data.preparation.sensor_size):
+        raise DataError(f"{name}: its sensor is {_size(found.sensor_size)}, that of the run {_size(wanted)}; crop it")
+    events = check_events(data.preparation(found.events), data.sensor_size, where=name)
+    if not len(events):
+        raise DataError(f"{name}: no event is left after the run's own preparation of its data")
+    cells = int(np.prod(data.shape))
+    steps = int(plan(data.binning, events, np.array([0]), np.array([len(events)]), 1.0).steps[0])
+    if steps * cells > MOST_CELLS:
+        raise DataError(f"{name}: {steps:,} steps of {cells:,} cells are too many at once: take a part of it")
+    x = bin_events(events, data.sensor_size, data.binning, group=data.group)[:, None]
+    return Subject(name, x, events=events)
+
+
+def events_of_run(task: Task) -> EventDataset:
+    """Return the events of which a run's data is made.
+
+    Raises
+    ------
+    ConfigError
+        If there are none.
+    """
     data = events_of(task.splits.test)
     if data is None:
         raise ConfigError(f"the run's data {task.splits.name!r} is not made of events: no recording can take its place")
-    found, wanted = read_recording(path, index=number), data.preparation.sensor_size
-    if found.sensor_size != wanted:
-        raise DataError(f"{path}: its sensor is {_size(found.sensor_size)}, that of the run {_size(wanted)}; crop it")
-    events = check_events(data.preparation(found.events), data.sensor_size, where=str(path))
-    if not len(events):
-        raise DataError(f"{path}: no event is left after the run's own preparation of its data")
-    x = bin_events(events, data.sensor_size, data.binning, group=data.group)[:, None]
-    return Subject(Path(path).name, x, events=events)
+    return data
 
 
 def events_of(part: Any) -> EventDataset | None:
@@ -116,7 +152,9 @@ def album(
     """Explain a decision and write all there is to see into a folder.
 
     ``explanation.json``, ``relevance.npy`` (the input's) and ``events.npy`` (with the field ``relevance``), figures as
-    ``.png``, ``decision.gif`` and, where plotly is installed, ``view.html``.
+    ``.png``, ``decision.gif`` and, where plotly is installed, ``view.html``. ``layers.npz`` holds what each hidden
+    layer did and its part in the decision: ``NAME.output`` and ``NAME.relevance``, ``[T, ...]``, of spiking neurons
+    also ``.membrane``, ``.threshold`` and ``.carried``.
 
     Parameters
     ----------
@@ -136,7 +174,7 @@ def album(
     dict
         What ``explanation.json`` holds.
     """
-    out, names = Path(out), task.splits.class_names
+    out, names = _folder(Path(out)), task.splits.class_names
     why = explain(task.network, subject.x, target, against=against, steps=task.steps, lengths=subject.lengths)
     decided = int(why.scores.argmax(-1))
     explained = int(why.target)
@@ -145,6 +183,7 @@ def album(
         title += f", is {names[subject.label]}"
     if explained != decided:
         title += f"; why {names[explained]}?"
+    heading = title.replace("$", r"\$")  # else it would begin a formula
     content: dict[str, Any] = {
         "example": subject.name,
         "class": None if subject.label is None else names[subject.label],
@@ -155,38 +194,52 @@ def album(
         "relevance against": float(why.relevance.clamp(max=0).sum()),
         "share that did not arrive": float(why.missing()),
     }
-    out.mkdir(parents=True, exist_ok=True)
     _save(out / "relevance.npy", (why.relevance[:, 0] if why.temporal else why.relevance[0]).cpu().numpy())
-    drawn = {"relevance": figures.relevance_map(why, title)}
+    parts = {
+        f"{name}.{key}": q for name, layer in why.layers.items() for key, q in vars(layer).items() if q is not None
+    }
+    arrays = {key: (q[:, 0] if why.temporal else q[0]).cpu().numpy() for key, q in parts.items()}
+    with writing(out / "layers.npz") as temporary:
+        np.savez_compressed(temporary, **arrays)
+    drawn = {"relevance": figures.relevance_map(why, heading)}
     if why.temporal:
         content["steps until decided"] = int(Decisions(why.output, subject.lengths).latency(why.scores.argmax(-1))) + 1
         content["steps"] = len(why.output)
-        drawn["time_course"] = figures.time_course(why, names, title=title)
+        drawn["time_course"] = figures.time_course(why, names, title=heading)
         if why.x.dim() == 5:
-            drawn["frames"] = figures.relevance_frames(why, title=title)
+            drawn["frames"] = figures.relevance_frames(why, title=heading)
         spiking = [name for name, layer in why.layers.items() if layer.membrane is not None]
         if spiking:
-            drawn["raster"] = figures.raster(why, title=title)
-            drawn["membranes"] = figures.membranes(why, spiking[0], title=title)
-        figures.animate(why, out / "decision.gif", names, title=subject.name)
+            drawn["raster"] = figures.raster(why, title=heading)
+            drawn["membranes"] = figures.membranes(why, spiking[0], title=heading)
+        figures.animate(why, out / "decision.gif", names, title=subject.name.replace("$", r"\$"))
     if (weights := _first_weights(task, why)) is not None:
         drawn["receptive_fields"] = weights
     if subject.events is not None:
-        data = events_of(task.splits.test)
-        assert data is not None  # the subject's events come from it, or were prepared by it
+        data = events_of_run(task)
         size = data.sensor_size
         events = relevance_of_events(subject.events, why.relevance[:, 0], size, data.binning, group=data.group)
         _save(out / "events.npy", events)
         content["events"] = len(events)
-        drawn["cloud"] = figures.event_cloud(events, size, title=title)
+        drawn["cloud"] = figures.event_cloud(events, size, title=heading)
         if size[1] > 1:
-            drawn["surfaces"] = figures.surfaces(events, size, title=title)
+            drawn["surfaces"] = figures.surfaces(events, size, title=heading)
         if find_spec("plotly") is not None:
             write_html(why, events, out / "view.html", names, title=title)
     for name, figure in drawn.items():
         figure.savefig(out / f"{name}.png", dpi=200)
     write_json(out / "explanation.json", content)
     return content
+
+
+def _hidden(why: Explanation) -> dict[str, Any]:
+    """Return the hidden layers' arrays by the names that they have in a file."""
+    return {
+        f"{name}.{key}": (q[:, 0] if why.temporal else q[0]).cpu().numpy()
+        for name, layer in why.layers.items()
+        for key, q in vars(layer).items()
+        if q is not None
+    }
 
 
 def _first_weights(task: Task, why: Explanation) -> Any:
@@ -197,6 +250,17 @@ def _first_weights(task: Task, why: Explanation) -> Any:
         return None
     fits = isinstance(first, nn.Linear) and first.in_features == int(np.prod(shape))
     return figures.receptive_fields(first, shape) if fits or isinstance(first, nn.Conv2d) else None
+
+
+def _folder(path: Path) -> Path:
+    """Make a folder, if it is not there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise ConfigError(f"{path} cannot be made a folder for what is explained: {e.strerror}") from e
+    if not os.access(path, os.W_OK):
+        raise ConfigError(f"{path}: nothing can be written into this folder")
+    return path
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:

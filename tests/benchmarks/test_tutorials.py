@@ -76,7 +76,7 @@ def test_tutorial_6_learns(form: str, data_root: Path, monkeypatch: pytest.Monke
 
 
 def test_norses_task_learns(data_root: Path) -> None:
-    before, after = learnt(norse_mnist, norse_mnist.lfp, norse_mnist.Net, data_root, 640, 16)
+    before, after = learnt(norse_mnist, norse_mnist.lfp, norse_mnist.Net, data_root, 960, 16)
     assert before < 25
     assert after > 35
 
@@ -93,4 +93,4 @@ def test_both_forms_of_a_tutorial_train_alike(data_root: Path) -> None:
     (images, labels), _ = common.images(root=data_root)
     x, y = images[:32], labels[:32]
     for one, other in zip(trained(snntorch_5.lfp), trained(snntorch_5.converted), strict=True):
-        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-4)  # Adam divides by what may be almost nothing

@@ -55,6 +55,17 @@ def test_show(capsys: Out) -> None:
     assert "@@" in text.splitlines()[-18]
 
 
+def test_the_first_events_and_hot_pixels(capsys: Out) -> None:
+    events = write("a.npz").events
+    assert main(["show", "a.npz", "--first", "100"]) == 0
+    assert facts(capsys.readouterr().out)["events"] == "100"
+    assert main(["show", "a.npz", "--drop-hot"]) == 0
+    others = int((~((events["x"] == 5) & (events["y"] == 6))).sum())
+    assert facts(capsys.readouterr().out)["events"] == f"{others:,}"
+    assert main(["show", "a.npz", "--first", "0"]) == 2
+    assert "--first must be a whole number" in capsys.readouterr().err
+
+
 def test_time_surfaces(capsys: Out) -> None:
     write("a.npz")
     for out in ("a.png", "a.gif"):
@@ -141,7 +152,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no size": (["show", "a.npy"], "or --sensor WIDTH HEIGHT on the command line"),
     "another size": (["show", "a.npz", "--sensor", "9", "9"], "(32, 24, 2), but (9, 9, 2) was asked for"),
     "no sensor": (["show", "a.npy", "--sensor", "0", "9"], "a sensor size is"),
-    "nothing left": (["show", "a.npz", "--start", "60"], "a.npz: no event is left after --start"),
+    "nothing left": (["show", "a.npz", "--start", "60"], "a.npz: no event is left of those that were asked for"),
     "start after stop": (["show", "a.npz", "--start", "6", "--stop", "5"], "the end must come after the start"),
     "negative start": (["show", "a.npz", "--start=-1"], "--start must be a number of milliseconds of at least 0"),
     "endless": (["show", "a.npz", "--stop", "inf"], "--stop must be a number of milliseconds of at least"),

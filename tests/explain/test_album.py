@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from lfp_snn.data import Recording, read_recording, write_recording
 from lfp_snn.errors import ConfigError, DataError
 from lfp_snn.explain import explain
-from lfp_snn.explain.album import album, recording, sample
+from lfp_snn.explain.album import album, prepared, recording, sample
 from lfp_snn.training.build import Task, build
 from lfp_snn.training.config import Config, apply
 
@@ -22,7 +23,16 @@ def task(**changes: Any) -> Task:
 
 
 FILES = {
-    *("cloud.png", "decision.gif", "events.npy", "explanation.json", "frames.png", "membranes.png", "raster.png"),
+    *(
+        "cloud.png",
+        "decision.gif",
+        "events.npy",
+        "explanation.json",
+        "frames.png",
+        "layers.npz",
+        "membranes.png",
+        "raster.png",
+    ),
     *("receptive_fields.png", "relevance.npy", "relevance.png", "surfaces.png", "time_course.png", "view.html"),
 }
 
@@ -77,6 +87,51 @@ def test_a_file_is_prepared_as_the_data_set_s_recordings(cache: bool, data_root:
     assert found["events"] == len(own.events)
     raw = read_recording(file).events
     assert len(raw) != len(own.events) or not np.array_equal(raw["x"], own.events["x"])
+
+
+def test_a_file_that_does_not_name_its_sensor_is_of_the_run_s(tmp_path: Path) -> None:
+    run = task()
+    part = run.splits.test
+    write_recording(tmp_path / "digit.npy", Recording(part.events(7), part.sensor_size, ""))
+    assert torch.equal(recording(run, tmp_path / "digit.npy").x, sample(run, "test", 7).x)
+
+
+def test_a_recording_that_is_too_long(tmp_path: Path) -> None:
+    run = task(data={"name": "event-digits", "window_us": 1000})
+    events = run.splits.test.events(0).copy()
+    events["t"][-1] = 10**9  # a thousand seconds, in steps of a millisecond
+    found = Recording(events, run.splits.test.sensor_size, "")
+    with pytest.raises(DataError, match=r"far.es: [\d,]+ steps of 800 cells are too many at once"):
+        prepared(run, found, "far.es")
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    run = task()
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(ConfigError, match="cannot be made a folder"):
+        album(run, sample(run, "test", 0), tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "here"
+
+
+def test_names_that_look_like_formulas(tmp_path: Path) -> None:
+    run = task()
+    subject = dataclasses.replace(sample(run, "test", 0), name="a$_{b$ {c}")
+    assert album(run, subject, tmp_path)["example"] == "a$_{b$ {c}"
+    assert (tmp_path / "relevance.png").stat().st_size > 1000
+
+
+def test_hidden_layers_as_numbers(tmp_path: Path) -> None:
+    run = task()
+    subject = sample(run, "test", 4)
+    album(run, subject, tmp_path)
+    why = explain(run.network, subject.x)
+    with np.load(tmp_path / "layers.npz") as found:
+        for name, layer in why.layers.items():
+            for key in ("output", "relevance", "membrane", "threshold", "carried"):
+                value = getattr(layer, key)
+                assert (value is None) == (f"{name}.{key}" not in found)
+                if value is not None:
+                    np.testing.assert_allclose(found[f"{name}.{key}"], value[:, 0], rtol=1e-5, atol=1e-6)
 
 
 def test_a_training_example_is_not_augmented() -> None:
