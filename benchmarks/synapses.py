@@ -99,7 +99,7 @@ def main() -> None:
     print(f"{args.threads} threads, {args.rounds} rounds; dense / events")
     print("| layer | message | " + " | ".join(f"{a:.0%}" for a in ACTIVITIES) + " | equal at |")
     print("|---|---|" + "---|" * (len(ACTIVITIES) + 1))
-    figure = Figure((6, 3.6), layout="constrained")
+    figure = Figure((7.5, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for style, (name, make) in zip(STYLES, LAYERS.items(), strict=True):
         for lfp in (True, False):
@@ -111,7 +111,7 @@ def main() -> None:
             axes.plot(ACTIVITIES, ratios, color=colour, linestyle=style, label=f"{name}{'' if lfp else ' (gradient)'}")
     axes.axhline(1, color="0.8", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="share of inputs that are not zero", ylabel="time dense / events")
-    axes.legend(fontsize=6, frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=6, frameon=False)
     if args.out is not None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(args.out, dpi=160)

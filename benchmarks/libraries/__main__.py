@@ -199,14 +199,15 @@ def main() -> None:
     print(f"{platform.machine()}, {args.threads} threads, {args.rounds} rounds, torch {torch.__version__}")
     if args.sweep:
         names = [name for name in names if name in ("lfp_snn LFP", "lfp_snn surrogate", "snntorch", "spikingjelly")]
+        sweeps = {}
         for sweep in args.sweep:
             values, make = SWEEPS[sweep]
-            found = {v: measure(make(v), names, args.rounds, args.threads, lfprop) for v in values}
+            found = sweeps[sweep] = {v: measure(make(v), names, args.rounds, args.threads, lfprop) for v in values}
             (args.out / f"sweep-{sweep}.json").write_text(json.dumps(found))
-            plot(sweep, found, args.out / f"sweep-{sweep}.png")
             for value, each in found.items():
                 medians = (f"{name} {1e3 * statistics.median(e['seconds']):.1f}" for name, e in each.items())
                 print(f"{sweep} {value:g}: ms a step: " + ", ".join(medians), flush=True)
+        plot(sweeps, args.out / "sweeps.png")
         return
     for key in args.workloads:
         found = measure(WORKLOADS[key], names, args.rounds, args.threads, lfprop)

@@ -1,4 +1,4 @@
-"""The table of a workload, and the plot of a sweep."""
+"""The table of a workload, and the plots of sweeps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from lfp_snn.explain.figures.style import paper
 
@@ -34,18 +35,26 @@ def table(title: str, found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def plot(what: str, found: dict[Any, Any], file: Path) -> None:
-    """Draw milliseconds and memory of a step against what varies, both axes in logarithms."""
-    figure = Figure(figsize=(6.3, 2.7), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name in next(iter(found.values())):
-        colour, line, marker = STYLES.get(name, ("0.45", "-.", "d"))
-        style = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4, "label": name}
-        left.plot(list(found), [1e3 * statistics.median(each[name]["seconds"]) for each in found.values()], **style)
-        right.plot(list(found), [each[name]["memory"] for each in found.values()], **style)
-    for axis, label in ((left, "ms a training step"), (right, "peak memory / MB")):
-        axis.set(xscale="log", yscale="log", xlabel=what, ylabel=label)
-        axis.set_xticks(list(found), [f"{v:g}" for v in found])
-        axis.minorticks_off()
-    left.legend(frameon=False, fontsize=7)
-    paper(figure).savefig(file, dpi=200)
+def plot(sweeps: dict[str, dict[float, Any]], file: Path) -> None:
+    """Draw milliseconds and memory of a step against what varies, a column each; all axes in logarithms."""
+    figure = Figure(figsize=(2.2 * len(sweeps) + 0.8, 4.4), layout="constrained")
+    rows = figure.subplots(2, len(sweeps), squeeze=False, sharey="row")
+    for column, (what, found) in zip(rows.T, sweeps.items(), strict=True):
+        for name in next(iter(found.values())):
+            colour, line, marker = STYLES.get(name, ("0.45", "-.", "d"))
+            style = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4, "label": name}
+            times = [1e3 * statistics.median(each[name]["seconds"]) for each in found.values()]
+            for axis, values in zip(column, (times, [each[name]["memory"] for each in found.values()]), strict=True):
+                axis.plot(list(found), values, **style)
+        for axis in column:
+            axis.set(xscale="log", yscale="log")
+            axis.set_xticks(list(found), [f"{v:g}" for v in found])
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.xaxis.set_minor_locator(NullLocator())
+            axis.yaxis.set_minor_locator(NullLocator())
+        column[1].set_xlabel(what)
+    rows[0, 0].set_ylabel("ms a training step")
+    rows[1, 0].set_ylabel("peak memory / MB")
+    figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7)
+    paper(figure).savefig(file, dpi=170)
