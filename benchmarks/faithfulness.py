@@ -10,6 +10,9 @@
 For each data set and explainer, mean ± standard deviation over its runs: accuracy after 5, 10, 20 and 50 % of the
 events were removed, the most relevant first; how many times the fall at 20 % (summed over the runs) is that of removing
 events at random (n/a where that does not fall); and the area between the insertion and the deletion curve.
+
+A second table: the median share of the explained score that does not arrive at the input, or arrives too much; and the
+rank correlation of an explanation with that of a network whose last layer, or all layers, were put in random order.
 """
 
 from __future__ import annotations
@@ -21,9 +24,19 @@ from statistics import mean, stdev
 import torch
 
 from lfp_snn import LFP, keep_memory
-from lfp_snn.data import loader
-from lfp_snn.explain import Explainer, Faithfulness, GradientTimesInput, Occlusion, Random, Relevance, faithfulness
+from lfp_snn.data import Batch, loader
+from lfp_snn.explain import (
+    Explainer,
+    Faithfulness,
+    GradientTimesInput,
+    Occlusion,
+    Random,
+    Relevance,
+    explain,
+    faithfulness,
+)
 from lfp_snn.explain.figures import curves
+from lfp_snn.explain.sanity import randomised
 from lfp_snn.training.rerun import load_run
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.5)
@@ -42,6 +55,15 @@ def explainers(network: torch.nn.Module, x: torch.Tensor) -> dict[str, Explainer
         "occlusion": Occlusion(network, block),
         "random": Random(),
     }
+
+
+def checks(network: torch.nn.Module, batch: Batch) -> list[float]:
+    """Return the share that does not arrive, and the correlations of LFP and of the gradient with random layers."""
+    why = explain(network, batch.x, lengths=batch.lengths)
+    makers = {"LFP": Relevance, "gradient": GradientTimesInput}
+    found = randomised(network, makers, batch.x, why.target, batch.lengths)
+    values = [list(found[name].values()) for name in makers]
+    return [float(why.missing().abs().median()), *(each[k] for each in values for k in (0, -1))]
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -73,6 +95,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     keep_memory()
     results: dict[str, list[dict[str, Faithfulness]]] = {}
+    checked: dict[str, list[list[float]]] = {}
     for run in args.runs:
         config, task = load_run(run)
         part = getattr(task.splits, args.part)
@@ -80,6 +103,7 @@ def main() -> None:
         batches = list(loader(part, 100))
         found = faithfulness(task.network, batches, explainers(task.network, batches[0].x))
         results.setdefault(config.data.name, []).append(found)
+        checked.setdefault(config.data.name, []).append(checks(task.network, batches[0]))
     print("| data (runs x examples) | order | 0 % | 5 % | 10 % | 20 % | 50 % | fall at 20 %, times chance | area |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for data, runs in results.items():
@@ -87,6 +111,12 @@ def main() -> None:
         if args.figures is not None:
             args.figures.mkdir(parents=True, exist_ok=True)
             curves(runs[0], data).savefig(args.figures / f"faithfulness-{data}.png", dpi=150)
+    print(
+        "\n| data | does not arrive | LFP, last layer random | all layers | gradient x input, last layer random | all |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for data, each in checked.items():
+        print(f"| {data} | " + " | ".join(spread(list(values), 2) for values in zip(*each, strict=True)) + " |")
 
 
 if __name__ == "__main__":
