@@ -47,17 +47,6 @@ def _wide(builder) -> None:
 
 
 @intrinsic
-def wide_vectors(typing):
-    """Have the kernel that calls this use the widest vectors that the processor has."""
-
-    def write(context, builder, signature, arguments):
-        _wide(builder)
-        return context.get_dummy_value()
-
-    return types.none(), write
-
-
-@intrinsic
 def nonzero_bits(typing, row, k):
     """Return which of the 64 elements from ``row[k]`` on are not zero, as bits: that of the first is the lowest."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.animation import FFMpegWriter
 from PIL import Image
 
 from lfp_snn.data import make_events
@@ -66,6 +67,14 @@ def test_huge_sensors_and_times_make_small_films(tmp_path: Path, size: tuple[int
     assert len(pictures) in (2, 3, 4)  # those that are the same may be one
     assert max(pictures[0].shape) <= 640
     assert (tmp_path / "far.gif").stat().st_size < 200_000
+
+
+@pytest.mark.skipif(not FFMpegWriter.isAvailable(), reason="needs ffmpeg")
+@pytest.mark.parametrize("size", [(4, 3, 2), (17, 13, 2), (9, 1, 1)])
+def test_mp4(tmp_path: Path, size: tuple[int, int, int]) -> None:
+    events = make_events([0, 1, 2, 3], 0, [0, 10, 20, 29], [1, 0, 1, 0])
+    animate(tmp_path / "four.mp4", Recording(events, size, ""), n_frames=3)
+    assert (tmp_path / "four.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 def test_what_makes_no_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from matplotlib.animation import FFMpegWriter
 from PIL import Image
 from torch import nn
 
@@ -232,6 +233,13 @@ def test_an_animation(shape: tuple[int, ...], tmp_path: Path) -> None:
         movie.seek(7)
         assert np.abs(np.asarray(movie.convert("L"), float) - first).max() > 50
     assert [p.name for p in tmp_path.iterdir()] == ["why.gif"]
+
+
+@pytest.mark.skipif(not FFMpegWriter.isAvailable(), reason="needs ffmpeg")
+def test_an_mp4(tmp_path: Path) -> None:
+    file = figures.animate(explained(6), tmp_path / "why.mp4")
+    assert file.read_bytes()[4:8] == b"ftyp"
+    assert [p.name for p in tmp_path.iterdir()] == ["why.mp4"]
 
 
 def test_a_long_animation_has_few_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
