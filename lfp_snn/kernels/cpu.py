@@ -41,6 +41,16 @@ def _carried(dynamics: Dynamics):
     return carried
 
 
+TOGETHER = 1 << 14
+"""Neurons whose step is taken before the next: their state stays in the second-level cache, memory is read in line."""
+
+
+@njit(inline="always")
+def rows_together(features):
+    """Return how many samples' rows are taken together."""
+    return max(1, TOGETHER // features)
+
+
 @njit(inline="always")
 def nothing(t, b, row, extra):
     """Stand where a layer with recurrent weights does something to a row before its neurons take it."""
@@ -54,27 +64,29 @@ def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool, arrive=nothing
     def kernel(current, beta, theta, kappa, rho, v0, s0, a, spikes, membrane, extra, first, last):
         steps, _, features = spikes.shape
         one, zero = beta.dtype.type(1), beta.dtype.type(0)
-        for b in range(first, last):
+        together = rows_together(features)
+        for top in range(first, last, together):
             for t in range(steps):
-                i, s = current[t if current.shape[0] > 1 else 0, b], spikes[t, b]
-                v = membrane[t if keep else 0, b]
-                v_prev = v0[b] if t == 0 else membrane[t - 1 if keep else 0, b]
-                s_prev = s0[b] if t == 0 else spikes[t - 1, b]
-                arrive(t, b, i, extra)
-                a_b = a[b]
-                be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
-                for n in range(features):
-                    if not scalar:
-                        be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
-                    w, reset = carried(v_prev[n], s_prev[n], th)
-                    x = be * w + i[n] - reset
-                    v[n] = x
-                    if adaptive:
-                        spike = one if x > th + ka * a_b[n] else zero
-                        a_b[n] = rh * a_b[n] + spike
-                    else:
-                        spike = one if x > th else zero
-                    s[n] = spike
+                for b in range(top, min(top + together, last)):
+                    i, s = current[t if current.shape[0] > 1 else 0, b], spikes[t, b]
+                    v = membrane[t if keep else t % 2, b]  # not in place: that could not be vectorised
+                    v_prev = v0[b] if t == 0 else membrane[t - 1 if keep else (t - 1) % 2, b]
+                    s_prev = s0[b] if t == 0 else spikes[t - 1, b]
+                    arrive(t, b, i, extra)
+                    a_b = a[b]
+                    be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
+                    for n in range(features):
+                        if not scalar:
+                            be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
+                        w, reset = carried(v_prev[n], s_prev[n], th)
+                        x = be * w + i[n] - reset
+                        v[n] = x
+                        if adaptive:
+                            spike = one if x > th + ka * a_b[n] else zero
+                            a_b[n] = rh * a_b[n] + spike
+                        else:
+                            spike = one if x > th else zero
+                        s[n] = spike
 
     return kernel
 
@@ -106,42 +118,44 @@ def _lfp_kernel(
         least = beta.dtype.type(np.finfo(beta.dtype).tiny * 2**24)
         past = np.empty((steps + 1 if adaptive else 1, features), beta.dtype)
         be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
-        for b in range(first, last):
+        together = 1 if adaptive else rows_together(features)
+        for top in range(first, last, together):
             if adaptive:
-                _replay(v[:, b], theta, kappa, rho, a0[b], past)
-            q_b, g_ab = q[b], g_a[b]
+                _replay(v[:, top], theta, kappa, rho, a0[top], past)
             for t in range(steps - 1, -1, -1):
-                x, out, m = v[t, b], density[0 if static else t, b], message[t if len(message) > 1 else 0, b]
-                v_prev, s_start = v0[b] if t == 0 else v[t - 1, b], s0[b]
-                a_now, a_prev = past[t if adaptive else 0], past[t - 1 if adaptive and t > 0 else 0]
-                back(t, b, m, extra)
-                started = t == 0
-                for n in range(features):
-                    if not scalar:
-                        be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
-                    adapt = ka * a_now[n] if adaptive else zero
-                    if started:
-                        s_prev = s_start[n]
-                    elif adaptive:
-                        s_prev = one if v_prev[n] > th + ka * a_prev[n] else zero
-                    else:
-                        s_prev = one if v_prev[n] > th else zero
-                    w, reset = carried(v_prev[n], s_prev, th)
-                    i = x[n] - (be * w - reset)
-                    fired = x[n] > th + adapt if adaptive else x[n] > th
-                    reward = m[n] if readout else (m[n] if fired else zero)
-                    if adaptive:
-                        reward += g_ab[n] if fired else zero
-                    d = beta.dtype.type(share(w, i, be, reset, adapt, x[n]))
-                    g = (reward + q_b[n]) / (d + (epsilon if d >= zero else -epsilon))
-                    g = g if abs(g) > least else zero
-                    q_b[n] = be * w * g
-                    if adaptive:
-                        g_ab[n] = rh * g_ab[n] - ka * g
-                    if static:
-                        out[n] += g
-                    else:
-                        out[n] = g
+                for b in range(top, min(top + together, last)):
+                    q_b, g_ab = q[b], g_a[b]
+                    x, out, m = v[t, b], density[0 if static else t, b], message[t if len(message) > 1 else 0, b]
+                    v_prev, s_start = v0[b] if t == 0 else v[t - 1, b], s0[b]
+                    a_now, a_prev = past[t if adaptive else 0], past[t - 1 if adaptive and t > 0 else 0]
+                    back(t, b, m, extra)
+                    started = t == 0
+                    for n in range(features):
+                        if not scalar:
+                            be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
+                        adapt = ka * a_now[n] if adaptive else zero
+                        if started:
+                            s_prev = s_start[n]
+                        elif adaptive:
+                            s_prev = one if v_prev[n] > th + ka * a_prev[n] else zero
+                        else:
+                            s_prev = one if v_prev[n] > th else zero
+                        w, reset = carried(v_prev[n], s_prev, th)
+                        i = x[n] - (be * w - reset)
+                        fired = x[n] > th + adapt if adaptive else x[n] > th
+                        reward = m[n] if readout else (m[n] if fired else zero)
+                        if adaptive:
+                            reward += g_ab[n] if fired else zero
+                        d = beta.dtype.type(share(w, i, be, reset, adapt, x[n]))
+                        g = (reward + q_b[n]) / (d + (epsilon if d >= zero else -epsilon))
+                        g = g if abs(g) > least else zero
+                        q_b[n] = be * w * g
+                        if adaptive:
+                            g_ab[n] = rh * g_ab[n] - ka * g
+                        if static:
+                            out[n] += g
+                        else:
+                            out[n] = g
 
     return kernel
 
@@ -157,32 +171,34 @@ def _surrogate_kernel(dynamics: Dynamics, scalar: bool, attach: bool, static: bo
         zero = beta.dtype.type(0)
         past = np.empty((steps + 1 if adaptive else 1, features), beta.dtype)
         be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
-        for b in range(first, last):
+        together = 1 if adaptive else rows_together(features)
+        for top in range(first, last, together):
             if adaptive:
-                _replay(v[:, b], theta, kappa, rho, a0[b], past)
-            g_vb, g_ab = g_v[b], g_a[b]
+                _replay(v[:, top], theta, kappa, rho, a0[top], past)
             for t in range(steps - 1, -1, -1):
-                x, out, m = v[t, b], gradient[0 if static else t, b], message[t, b]
-                a_now = past[t if adaptive else 0]
-                for n in range(features):
-                    if not scalar:
-                        be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
-                    threshold = th + ka * a_now[n] if adaptive else th
-                    g_s = m[n] + g_ab[n] if adaptive else m[n]
-                    g = g_vb[n]
-                    if attach:
-                        g_s -= (be * x[n] if to_zero else (th if delayed else be * th)) * g
-                    e = beta.dtype.type(g_s * slope_of(x[n] - threshold, slope))
-                    if to_zero:
-                        g = g if x[n] <= threshold else zero
-                    g = e + be * g
-                    g_vb[n] = g
-                    if adaptive:
-                        g_ab[n] = rh * g_ab[n] - ka * e
-                    if static:
-                        out[n] += g
-                    else:
-                        out[n] = g
+                for b in range(top, min(top + together, last)):
+                    g_vb, g_ab = g_v[b], g_a[b]
+                    x, out, m = v[t, b], gradient[0 if static else t, b], message[t, b]
+                    a_now = past[t if adaptive else 0]
+                    for n in range(features):
+                        if not scalar:
+                            be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
+                        threshold = th + ka * a_now[n] if adaptive else th
+                        g_s = m[n] + g_ab[n] if adaptive else m[n]
+                        g = g_vb[n]
+                        if attach:
+                            g_s -= (be * x[n] if to_zero else (th if delayed else be * th)) * g
+                        e = beta.dtype.type(g_s * slope_of(x[n] - threshold, slope))
+                        if to_zero:
+                            g = g if x[n] <= threshold else zero
+                        g = e + be * g
+                        g_vb[n] = g
+                        if adaptive:
+                            g_ab[n] = rh * g_ab[n] - ka * e
+                        if static:
+                            out[n] += g
+                        else:
+                            out[n] = g
 
     return kernel
 
@@ -190,28 +206,31 @@ def _surrogate_kernel(dynamics: Dynamics, scalar: bool, attach: bool, static: bo
 @njit(**OPTIONS)
 def _filter_kernel(x, decay, start, y, first, last):
     steps, _, features = y.shape
-    for b in range(first, last):
+    together = rows_together(features)
+    for top in range(first, last, together):
         for t in range(steps):
-            x_t, y_t = x[t if x.shape[0] > 1 else 0, b], y[t, b]
-            y_prev = start[b] if t == 0 else y[t - 1, b]
-            for n in range(features):
-                y_t[n] = decay[n if decay.shape[0] > 1 else 0] * y_prev[n] + x_t[n]
+            for b in range(top, min(top + together, last)):
+                x_t, y_t = x[t if x.shape[0] > 1 else 0, b], y[t, b]
+                y_prev = start[b] if t == 0 else y[t - 1, b]
+                for n in range(features):
+                    y_t[n] = decay[n if decay.shape[0] > 1 else 0] * y_prev[n] + x_t[n]
 
 
 @njit(**OPTIONS)
 def _filter_transpose_kernel(g, decay, carry, g_x, first, last):
     steps, _, features = g.shape
     static = g_x.shape[0] < steps
-    for b in range(first, last):
-        c = carry[b]
+    together = rows_together(features)
+    for top in range(first, last, together):
         for t in range(steps - 1, -1, -1):
-            g_t, out = g[t, b], g_x[0 if static else t, b]
-            for n in range(features):
-                c[n] = g_t[n] + decay[n if decay.shape[0] > 1 else 0] * c[n]
-                if static:
-                    out[n] += c[n]
-                else:
-                    out[n] = c[n]
+            for b in range(top, min(top + together, last)):
+                c, g_t, out = carry[b], g[t, b], g_x[0 if static else t, b]
+                for n in range(features):
+                    c[n] = g_t[n] + decay[n if decay.shape[0] > 1 else 0] * c[n]
+                    if static:
+                        out[n] += c[n]
+                    else:
+                        out[n] = c[n]
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray[Any, Any]]:
@@ -232,13 +251,13 @@ def forward(
     """Run the neuron for all steps (see :func:`lfp_snn.kernels.reference.forward`)."""
     _, batch, features = current.shape
     spikes = current.new_empty(steps, batch, features)
-    v = current.new_empty(steps if keep else 1, batch, features)
+    v = current.new_empty(steps if keep else 2, batch, features)
     a = current.new_empty(batch, 0) if start.a is None else start.a.clone()
     scalar, parameters = _parameters(p, features)
     kernel = _forward_kernel(dynamics, scalar, keep)
     arrays = _arrays(current), _arrays(start.v, start.s, a, spikes, v)
     over_batch(kernel, batch, spikes.numel(), *arrays[0], *parameters, *arrays[1], ())
-    return spikes, v, None if start.a is None else a
+    return spikes, v if keep else v[(steps - 1) % 2][None], None if start.a is None else a
 
 
 def backward_lfp(
