@@ -169,20 +169,37 @@ def add_dots(parts, block, top, index, begin, end, message, row, j, n, out, to, 
 
 
 @njit(**CACHED)
-def _weighted_rows(parts, start, index, value, weight, bias, out, first, last):
-    width = len(parts) * VECTOR_BYTES // weight.itemsize
+def _weighted_rows(parts, start, index, value, weight, ready, bias, out, first, last):
+    width, as_it_is = len(parts) * VECTOR_BYTES // weight.itemsize, len(ready) > 0
     rows = min(len(weight), BLOCK_BYTES // (width * weight.itemsize))
-    block, spare = _empty_block(rows, width, weight), np.zeros((1, width), weight.dtype)
+    block = ready if as_it_is else _empty_block(rows, width, weight)
+    spare = np.zeros((1, width), weight.dtype)
     for j in range(0, weight.shape[1], width):
         at = start[first:last].copy()
         for top in range(0, len(weight), rows):
-            n = _copy_block(weight, top, j, block)
+            n = width if as_it_is else _copy_block(weight, top, j, block)
             for r in range(first, last):
                 begin, end = at[r - first], start[r + 1]
                 if top + rows < len(weight):
                     at[r - first] = end = _up_to(index, begin, end, top + rows)
                 origin, before = (bias, 0) if top == 0 else (out, r)
-                add_rows(parts, block, top, index, value, begin, end, origin, before, out, r, j, n, spare, 0)
+                add_rows(
+                    parts,
+                    block,
+                    0 if as_it_is else top,
+                    index,
+                    value,
+                    begin,
+                    end,
+                    origin,
+                    before,
+                    out,
+                    r,
+                    j,
+                    n,
+                    spare,
+                    0,
+                )
 
 
 @njit(**CACHED)
@@ -242,10 +259,16 @@ def weighted_rows(events: Events, weight: Tensor, bias: Tensor | None = None) ->
     outputs = weight.shape[1]
     offset = weight.new_zeros(outputs) if bias is None else bias.detach()
     out = weight.new_empty(events.rows, outputs)
-    arrays = events.start, events.index, events.value, weight.detach().numpy(), offset[None].numpy(), out.numpy()
-    parts = parts_of_block(outputs, weight.element_size())
+    parts, matrix = parts_of_block(outputs, weight.element_size()), weight.detach().numpy()
+    arrays = events.start, events.index, events.value, matrix, _ready(matrix, parts), offset[None].numpy(), out.numpy()
     over_batch(_weighted_rows, events.rows, len(events.index) * outputs, parts, *arrays)
     return out
+
+
+def _ready(matrix: NDArray[Any], parts: tuple[int, ...]) -> NDArray[Any]:
+    """Return the matrix if its rows are those of a block as they are, else an empty one."""
+    whole = matrix.flags.c_contiguous and matrix.strides[0] == len(parts) * VECTOR_BYTES
+    return matrix if whole and matrix.ctypes.data % VECTOR_BYTES == 0 else np.empty((0, 1), matrix.dtype)
 
 
 def dots(events: Events, weight: Tensor, message: Tensor) -> Tensor:

@@ -90,6 +90,15 @@ def test_single_precision_is_dense_to_rounding() -> None:
     assert_same(x, torch.randn(20, 3, 5, 5), None, True, F.conv2d)
 
 
+@pytest.mark.parametrize("outputs", [64, 60])
+def test_more_messages_than_fit_the_cache_at_once(outputs: int) -> None:
+    """With 64 outputs the rows are read where they are, with 60 they are copied."""
+    torch.manual_seed(0)
+    x = spikes(5000, 50, activity=0.05)
+    assert 5000 * outputs * 8 > events.BLOCK_BYTES
+    assert_same(x, torch.randn(outputs, 50, dtype=torch.float64), None, True, F.linear)
+
+
 @pytest.mark.parametrize("options", [(2,), (1, 0, 2), (1, 0, 1, 3), (1, "same")], ids=str)
 def test_other_convolutions_stay_dense(options: tuple) -> None:
     groups = options[3] if len(options) > 3 else 1
