@@ -6,6 +6,7 @@ import ast
 import inspect
 import linecache
 import math
+import re
 import textwrap
 from collections.abc import Callable
 from functools import lru_cache
@@ -18,8 +19,11 @@ import triton.language as tl
 class _Plain(ast.NodeTransformer):
     """Drop what Triton does not read (decorators, docstring, types), and name its own ``abs`` and ``exp``."""
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.decorator_list, node.returns, node.name = [], None, "formula"
+        node.decorator_list, node.returns, node.name = [], None, self.name
         for argument in node.args.args:
             argument.annotation = None
         if ast.get_docstring(node) is not None:
@@ -51,12 +55,16 @@ def compiled(function: Callable[..., Any]) -> Any:
     OSError
         If there is no source of the function (it was typed into an interpreter).
     ValueError
-        If something but a number is raised to a power.
+        If something but a number is raised to a power, or the function was not written with ``def``.
     """
-    tree = _Plain().visit(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    called = re.sub(r"\W+", "_", function.__qualname__)  # Triton tells functions apart by name, too
+    read = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    if not isinstance(read.body[0], ast.FunctionDef):
+        raise ValueError(f"{function.__qualname__} must be written with def to be compiled for a GPU")
+    tree = _Plain(called).visit(read)
     source = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
     name = f"<formula of {function.__module__}.{function.__qualname__}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     space: dict[str, Any] = {**function.__globals__, "tl": tl, "__name__": function.__module__}
     exec(compile(source, name, "exec"), space)
-    return triton.jit(space["formula"])
+    return triton.jit(space[called])

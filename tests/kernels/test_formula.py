@@ -19,9 +19,12 @@ class Mine(Sharing):
         return x + i
 
 
+SHORT = lambda w, i, beta, reset, adapt, v: v - adapt  # noqa: E731
+
+
 def test_what_triton_reads() -> None:
     assert compiled(Reference.denominator).src.splitlines() == [
-        "def formula(w, i, beta, reset, adapt, v):",
+        "def Reference_denominator(w, i, beta, reset, adapt, v):",
         "    return tl.abs(w) + tl.abs(i - w + beta * w) + tl.abs(adapt)",
     ]
     lines = compiled(SigmoidDerivative.derivative).src.splitlines()
@@ -32,5 +35,7 @@ def test_what_triton_reads() -> None:
 def test_what_it_cannot_read() -> None:
     with pytest.raises(ValueError, match="only a number can be raised to a power in a kernel, not w"):
         compiled(Mine.denominator)
+    with pytest.raises(ValueError, match="must be written with def"):
+        compiled(SHORT)
     with pytest.raises(OSError, match="source"):
         compiled(eval("lambda w, i, beta, reset, adapt, v: v"))
