@@ -136,7 +136,7 @@ class EventDataset(Examples):
         events = self.recordings[index]
         if self.random_transforms:
             with _numpy_seed(self.seed, self._epoch, index):
-                events = apply(self.random_transforms, events.copy())
+                events = apply(self.random_transforms, events)
         return check_events(events, self.sensor_size, where=f"recording {index}")
 
     def frames(self, key: dict[str, Any], *, name: str = "frames", folder: str | Path | None = None) -> FrameDataset:

@@ -12,7 +12,8 @@ from lfp_snn.data.events import Events, EventTransform, SensorSize
 
 
 def apply(transforms: Sequence[EventTransform], events: Events) -> Events:
-    """Apply transforms one after the other; one that is left without events is not transformed further."""
+    """Apply transforms one after the other to a copy, which they may write to; nothing is done without events."""
+    events = np.array(events)
     for transform in transforms:
         if not len(events):
             break
@@ -42,8 +43,8 @@ class Preparation:
     transforms: tuple[EventTransform, ...] = ()
 
     def __call__(self, events: Events) -> Events:
-        """Do the same to another recording. Transforms may write to their input, so they get a copy."""
-        return apply(self.transforms, np.array(events))
+        """Do the same to another recording."""
+        return apply(self.transforms, events)
 
 
 class Transformed(Sequence[Events]):
@@ -75,7 +76,7 @@ class Transformed(Sequence[Events]):
     @overload
     def __getitem__(self, index: slice) -> Transformed: ...
     def __getitem__(self, index: int | slice) -> Events | Transformed:
-        """Return one recording, transformed. Transforms may write to their input, so they get a copy."""
+        """Return one recording, transformed."""
         if isinstance(index, slice):
             return Transformed(self.recordings[index], self.transforms)
-        return apply(self.transforms, np.array(self.recordings[index]))
+        return apply(self.transforms, self.recordings[index])

@@ -269,7 +269,7 @@ def _stabilized(events: Events) -> Events:
     """Do what tonic does for ``stabilize``."""
     from tonic.datasets.nmnist import stabilize
 
-    moved: Events = stabilize(events.copy())
+    moved: Events = stabilize(events)
     return moved
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lfp_snn.containers import Sequential
+from lfp_snn.containers import Sequential, State
 from lfp_snn.data.guard import check_whole
 from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.explain.relevance import Explanation, explain, mode
@@ -82,8 +82,7 @@ def watch(network: Sequential, frames: Iterable[Tensor], *, margin: float | None
     """
     state, evidence = None, None
     for step, frame in enumerate(frames):
-        with mode(network, False), torch.no_grad():
-            output, state = network.run(frame[None], state)
+        output, state = _step(network, frame, state)
         if output.dim() != 3 or output.shape[-1] < 2:
             raise ShapeError(f"evidence needs an output [T, B, classes], got shape {list(output.shape)}")
         evidence = output[0] if evidence is None else evidence + output[0]
@@ -91,6 +90,12 @@ def watch(network: Sequential, frames: Iterable[Tensor], *, margin: float | None
         yield moment
         if margin is not None and bool((moment.lead >= margin).all()):
             return
+
+
+def _step(network: Sequential, frame: Tensor, state: State) -> tuple[Tensor, State]:
+    """Run one step ``[B, ...]`` as in evaluation."""
+    with mode(network, False), torch.no_grad():
+        return network.run(frame[None], state)
 
 
 def explanations(
@@ -134,12 +139,11 @@ def explanations(
     """
     check_whole("window", window)
     check_whole("every", every)
-    seen: deque[tuple[Tensor, Any]] = deque(maxlen=window)  # each frame, and the state that it found
+    seen: deque[tuple[Tensor, State]] = deque(maxlen=window)  # each frame, and the state that it found
     state, step, told = None, -1, -1
     for step, frame in enumerate(frames):
         seen.append((frame, state))
-        with mode(network, False), torch.no_grad():
-            _, state = network.run(frame[None], state)
+        _, state = _step(network, frame, state)
         if (step + 1) % every == 0:
             told = step
             yield step, _look_back(network, seen, options)
@@ -147,7 +151,7 @@ def explanations(
         yield step, _look_back(network, seen, options)
 
 
-def _look_back(network: Sequential, seen: deque[tuple[Tensor, Any]], options: dict[str, Any]) -> Explanation:
+def _look_back(network: Sequential, seen: deque[tuple[Tensor, State]], options: dict[str, Any]) -> Explanation:
     return explain(network, torch.stack([frame for frame, _ in seen]), state=seen[0][1], **options)
 
 

@@ -88,6 +88,5 @@ def animate(
     with writing(path) as temporary, writer.saving(figure, str(temporary), 100):
         for frame in shown:
             image.set_data(frame.picture)
-            image.set_extent((-0.5, frame.picture.shape[1] - 0.5, frame.picture.shape[0] - 0.5, -0.5))
             title.set_text(f"{frame.start_us / 1000:,.6g} ms: {frame.on:,} ON (white), {frame.off:,} OFF (black)")
             writer.grab_frame()

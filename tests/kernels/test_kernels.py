@@ -173,6 +173,33 @@ def test_threads_share_the_batch(threads: int) -> None:
     assert torch.equal(spikes, reference.forward(current, p, start, 3, form, True)[0])
 
 
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_samples_that_are_not_taken_together(adaptive: bool) -> None:
+    form, size = Dynamics(adaptive=adaptive), (3, 5, cpu.TOGETHER // 2 - 1)  # two at a time, and one is left
+    current, p, start, message, carry = case(size, form, True, torch.float64, 4, False)
+    for keep in (True, False):
+        ours, theirs = (k.forward(current, p, start, size[0], form, keep) for k in (cpu, reference))
+        assert torch.equal(ours[0], theirs[0])
+        assert close(ours[1], theirs[1])
+    _, v, _ = reference.forward(current, p, start, size[0], form, True)
+    for static in (True, False):
+        how = (message, v, p, start, carry, form, Conserving.denominator, 1e-2, False, static)
+        assert close(cpu.backward_lfp(*how)[0], reference.backward_lfp(*how)[0])
+        how = (message, v, p, start, carry, form, ATan.derivative, 2.0, True, static)
+        assert close(cpu.backward_surrogate(*how)[0], reference.backward_surrogate(*how)[0])
+        ours, theirs = (k.filter_backward(message, p.beta, static) for k in (cpu, reference))
+        assert all(map(close, ours, theirs))
+    assert close(*(k.filter_forward(current, p.beta, start.v, size[0]) for k in (cpu, reference)))
+
+
+def test_layers_without_neurons() -> None:
+    current, p, start, message, carry = case((3, 2, 0), Dynamics(), True, torch.float32, 0, False)
+    spikes, v, _ = cpu.forward(current, p, start, 3, Dynamics(), True)
+    assert spikes.shape == v.shape == (3, 2, 0)
+    how = (message, v, p, start, carry, Dynamics(), Conserving.denominator, 1e-2, False, False)
+    assert cpu.backward_lfp(*how)[0].shape == (3, 2, 0)
+
+
 def test_the_fused_kernel_is_chosen_and_can_be_replaced() -> None:
     assert select(torch.zeros(1)) is cpu
     assert select(torch.zeros(1, dtype=torch.float16)) is reference
