@@ -83,20 +83,18 @@ def ours(workload: Workload, x: Tensor, y: Tensor, weights: Weights, lfp: bool) 
     net = network(workload, weights)
     if lfp:
         LFP(keep_feedback=False).attach(net)
-    reward, given, ones = rewards.RateCoded(), rewards.Given(), None
+    reward, given = rewards.RateCoded(), rewards.Given()
 
     def run() -> Tensor:
         return net(x, steps=workload.steps) if workload.static else net(x)
 
     def loss() -> Tensor:
-        nonlocal ones
         out = run()
         if not lfp:
             return _loss(workload, out, y)
         if not workload.total:
             return reward(out, y)
-        ones = torch.ones_like(out) if ones is None else ones
-        return given(out, ones)
+        return given(out, torch.ones(()).expand_as(out))
 
     return _trained(net, loss, run)
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lfp_snn.kernels import cpu
+from lfp_snn.kernels.bits import Bits, list_bits
 from lfp_snn.kernels.dynamics import Dynamics, Parameters, Start
 from lfp_snn.kernels.events import add_dots, add_rows, list_row
 from lfp_snn.kernels.threads import over_batch
@@ -75,17 +76,17 @@ def _back(synaptic: bool):
 
     @njit(inline="always")
     def back(t, b, message, extra):
-        spikes, alpha, own, given, answer, densities, weights = extra
-        parts, blocks, index, value, spare = weights
-        _, batch, features = spikes.shape
+        words, alpha, own, given, answer, densities, weights = extra
+        parts, blocks, index, _, spare = weights
+        batch, features = own.shape[1:]
         row, kept = t * batch + b, (t if len(densities) > batch else 0) * batch + b
         densities[kept] = given[row]
-        if synaptic and t + 1 < len(spikes):
+        if synaptic and t + 2 < len(own):
             own_t, after, answer_t = own[t + 1, b], answer[row + 2 * batch], answer[row + batch]
             for n in range(features):
                 answer_t[n] = own_t[n] + alpha[n if len(alpha) > 1 else 0] * after[n]
         first = b * features
-        last = list_row(spikes[t, b], index, value, first)
+        last = list_bits(words[row], index, first)
         for j in range(0, features, blocks.shape[1]):
             n, top = min(blocks.shape[1], features - j), -(j // blocks.shape[1]) * features
             add_dots(parts, blocks, top, index, first, last, answer, row + batch, j, n, densities, kept, spare, b)
@@ -126,7 +127,7 @@ def backward_lfp(
     message: Tensor,
     V: Tensor,
     alpha: Tensor | None,
-    spikes: Tensor,
+    spikes: Bits,
     v: Tensor,
     a: Tensor | None,
     p: Parameters,
@@ -141,7 +142,7 @@ def backward_lfp(
     """Return the densities of the membrane's current, of the input and of the spikes, ``[T, B, N]``.
 
     The last, with what came through the recurrent weights, has one step only (the first) if they are not to be kept.
-    ``a`` is the adaptation that each step's threshold used, ``[T, B, N]`` (the first is enough). ``carry`` is what
+    ``spikes`` are the bits of ``[T*B, N]``; ``a`` is the adaptation of the first step ``[B, N]``. ``carry`` is what
     comes from the step after the last through membrane, adaptation and input; that of the first step is the last value.
     """
     _, batch, features = v.shape
@@ -150,12 +151,12 @@ def backward_lfp(
     answer = own if alpha is None else torch.empty_like(own)
     answer[-1] = carry[2]
     q, g_a = carry[0].clone(), v.new_zeros(batch, 0) if carry[1] is None else carry[1].clone()
-    before = v.new_empty(batch, 0) if a is None else a[0]
+    before = v.new_empty(batch, 0) if a is None else a
     scalar, parameters = cpu._parameters(p, features)
     kernel = cpu._lfp_kernel(form, scalar, readout, False, denominator, _back(alpha is not None))
     outputs = [q.numpy(), g_a.numpy(), own.numpy()]
     rows = (x.view(-1, features).numpy() for x in (message.detach().contiguous(), answer, densities))
-    extra = *cpu._arrays(spikes, _decay(alpha, v)), own.numpy(), *rows, tuple(_weights(V, batch))
+    extra = spikes.words, *cpu._arrays(_decay(alpha, v)), own.numpy(), *rows, tuple(_weights(V, batch))
     arrays = densities.numpy(), *cpu._arrays(v), *parameters, *cpu._arrays(start.v, start.s, before), *outputs
     over_batch(kernel, batch, v.numel(), *arrays, parameters[0].dtype.type(epsilon), extra)
     if alpha is not None:

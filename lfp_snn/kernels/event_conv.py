@@ -17,7 +17,8 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lfp_snn.kernels.events import CACHED, Events
+from lfp_snn.kernels.bits import CACHED
+from lfp_snn.kernels.events import Events
 from lfp_snn.kernels.threads import in_parts, over_batch, parts_of
 from lfp_snn.kernels.vectors import VECTOR_BYTES, add_line, line_dot
 
@@ -124,9 +125,10 @@ def conv2d(events: Events, weight: Tensor, bias: Tensor | None, sizes: Geometry)
     Examples
     --------
     >>> import torch
-    >>> from lfp_snn.kernels.events import count, pack
+    >>> from lfp_snn.kernels.bits import find
+    >>> from lfp_snn.kernels.events import listed
     >>> x, weight = torch.eye(3).reshape(1, 9), torch.ones(1, 1, 2, 2)
-    >>> conv2d(pack(x, count(x)), weight, None, geometry((3, 3), (2, 2))).tolist()
+    >>> conv2d(listed(find(x), x), weight, None, geometry((3, 3), (2, 2))).tolist()
     [[[[2.0, 1.0], [1.0, 2.0]]]]
     """
     channels, padded = len(weight), padded_to_vectors(len(weight), weight.element_size())
@@ -146,10 +148,11 @@ def conv2d_backward(
     Examples
     --------
     >>> import torch
-    >>> from lfp_snn.kernels.events import count, pack
+    >>> from lfp_snn.kernels.bits import find
+    >>> from lfp_snn.kernels.events import listed
     >>> x, weight = torch.eye(3).reshape(1, 9), torch.ones(1, 1, 2, 2)
     >>> sizes, message = geometry((3, 3), (2, 2)), torch.ones(1, 1, 2, 2)
-    >>> [g.tolist() for g in conv2d_backward(pack(x, count(x)), weight, message, sizes, below=True)]
+    >>> [g.tolist() for g in conv2d_backward(listed(find(x), x), weight, message, sizes, below=True)]
     [[[[[2.0, 1.0], [1.0, 2.0]]]], [[1.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 1.0]]]
     """
     out, n_in, *kernel = weight.shape

@@ -17,20 +17,18 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lfp_snn.kernels.options import SUMS
+from lfp_snn.kernels.bits import CACHED, Bits, list_bits
 from lfp_snn.kernels.threads import over_batch
 from lfp_snn.kernels.vectors import (
     BITS,
     VECTOR_BYTES,
     lowest_bit,
     nonzero_bits,
-    number_of_bits,
     parts_of_block,
     row_dots,
     row_sum,
 )
 
-CACHED = {**SUMS, "cache": True}
 BLOCK_BYTES = 1 << 20
 """Of the weights that are used at a time: they are to stay in the second-level cache of a core."""
 
@@ -65,18 +63,6 @@ class Events:
         return Events(start, index, value, self.rows)
 
 
-@njit(**CACHED)
-def _count(x, counts, first, last):
-    whole = x.shape[1] - x.shape[1] % BITS
-    for r in range(first, last):
-        row, n = x[r], 0
-        for k in range(0, whole, BITS):
-            n += number_of_bits(nonzero_bits(row, k))
-        for v in row[whole:]:
-            n += v != 0
-        counts[r] = n
-
-
 @njit(inline="always")
 def list_row(row, index, value, at):
     """Write the events of a row into lists, from place ``at`` on, and return the place after them."""
@@ -96,9 +82,16 @@ def list_row(row, index, value, at):
 
 
 @njit(**CACHED)
-def _pack(x, start, index, value, first, last):
+def _list(words, start, index, first, last):
     for r in range(first, last):
-        list_row(x[r], index, value, start[r])
+        list_bits(words[r], index, start[r])
+
+
+@njit(**CACHED)
+def _pick(x, start, index, value, first, last):
+    for r in range(first, last):
+        for k in range(start[r], start[r + 1]):
+            value[k] = x[r, index[k]]
 
 
 @njit(**CACHED)
@@ -218,30 +211,30 @@ def _dots(parts, start, index, weight, message, out, first, last):
                 add_dots(parts, block, top, index, begin, end, message, r, j, n, out, r, spare, 0)
 
 
-def count(x: Tensor) -> NDArray[np.int64]:
-    """Return how many elements of each row of ``x`` ``[rows, columns]`` are not zero."""
-    counts = np.empty(len(x), np.int64)
-    over_batch(_count, len(x), x.numel(), x.detach().numpy(), counts)
-    return counts
+def listed(bits: Bits, x: Tensor) -> Events:
+    """Return the events of ``x`` ``[rows, columns]``, whose ``bits`` are known.
 
-
-def pack(x: Tensor, counts: NDArray[np.int64]) -> Events:
-    """Return the events of ``x`` ``[rows, columns]``, of which :func:`count` has told the numbers.
+    Of a binary matrix, only the type is asked, and any tensor of it will do.
 
     Examples
     --------
     >>> import torch
+    >>> from lfp_snn.kernels.bits import find
     >>> x = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 1.0]])
-    >>> events = pack(x, count(x))
+    >>> events = listed(find(x), x)
     >>> events.start.tolist(), events.index.tolist(), events.value.tolist()
     ([0, 1, 3], [1, 0, 2], [1.0, 2.0, 1.0])
     """
-    rows, columns = x.shape
+    start = np.concatenate([[0], np.cumsum(bits.counts)])
+    index = np.empty(start[-1], np.int32)
+    over_batch(_list, len(bits.words), bits.words.size * BITS, bits.words, start, index)
     array = x.detach().numpy()
-    start = np.concatenate([[0], np.cumsum(counts)])
-    index, value = np.empty(start[-1], np.int32), np.empty(start[-1], array.dtype)
-    over_batch(_pack, rows, x.numel(), array, start, index, value)
-    return Events(start, index, value, columns)
+    if bits.binary:
+        value = np.ones(start[-1], array.dtype)
+    else:
+        value = np.empty(start[-1], array.dtype)
+        over_batch(_pick, len(array), len(index), array, start, index, value)
+    return Events(start, index, value, bits.columns)
 
 
 def weighted_rows(events: Events, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -252,8 +245,9 @@ def weighted_rows(events: Events, weight: Tensor, bias: Tensor | None = None) ->
     Examples
     --------
     >>> import torch
+    >>> from lfp_snn.kernels.bits import find
     >>> x, weight = torch.eye(3)[:2], torch.arange(6.0).reshape(3, 2)
-    >>> weighted_rows(pack(x, count(x)), weight).tolist()
+    >>> weighted_rows(listed(find(x), x), weight).tolist()
     [[0.0, 1.0], [2.0, 3.0]]
     """
     outputs = weight.shape[1]
@@ -277,8 +271,9 @@ def dots(events: Events, weight: Tensor, message: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
+    >>> from lfp_snn.kernels.bits import find
     >>> x, weight = torch.eye(3)[:2], torch.arange(6.0).reshape(3, 2)
-    >>> dots(pack(x, count(x)), weight, torch.ones(2, 2)).tolist()
+    >>> dots(listed(find(x), x), weight, torch.ones(2, 2)).tolist()
     [[1.0, 0.0, 0.0], [0.0, 5.0, 0.0]]
     """
     out = message.new_zeros(events.rows, events.columns)

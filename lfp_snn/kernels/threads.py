@@ -46,7 +46,7 @@ def _pool(pid: int, workers: int) -> ThreadPoolExecutor:
 
 def parts_of(batch: int, elements: int) -> int:
     """Return into how many parts to split a call over ``batch`` that works on so many elements in all."""
-    return min(torch.get_num_threads(), batch, max(1, elements // GRAIN))
+    return max(1, min(torch.get_num_threads(), batch, elements // GRAIN))
 
 
 def in_parts(work: Work, batch: int, parts: int) -> None:

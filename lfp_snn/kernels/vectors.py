@@ -52,12 +52,38 @@ def nonzero_bits(typing, row, k):
 
     def write(context, builder, signature, arguments):
         writer = _Writer(context, builder, signature.args[0].dtype, BITS)
-        start = builder.gep(writer.data(signature.args[0], arguments[0]), [arguments[1]])
-        elements = builder.load(builder.bitcast(start, writer.vector.as_pointer()), align=writer.itemsize)
-        nonzero = builder.fcmp_unordered("!=", elements, ir.Constant(writer.vector, None))
+        elements = writer.load(writer.span(signature.args[0], *arguments))
+        nonzero = builder.fcmp_unordered("!=", elements, writer.constant(0.0))
         return builder.bitcast(nonzero, _I64)
 
     return types.uint64(row, types.int64), write
+
+
+@intrinsic
+def one_bits(typing, row, k):
+    """Return which of the 64 elements from ``row[k]`` on are 1, as bits."""
+
+    def write(context, builder, signature, arguments):
+        writer = _Writer(context, builder, signature.args[0].dtype, BITS)
+        ones = builder.fcmp_ordered("==", writer.load(writer.span(signature.args[0], *arguments)), writer.constant(1.0))
+        return builder.bitcast(ones, _I64)
+
+    return types.uint64(row, types.int64), write
+
+
+@intrinsic
+def spread_bits(typing, bits, row, k):
+    """Set each of the 64 elements from ``row[k]`` on to its bit, 0 or 1."""
+
+    def write(context, builder, signature, arguments):
+        writer = _Writer(context, builder, signature.args[1].dtype, BITS)
+        chosen = builder.bitcast(arguments[0], ir.VectorType(_I1, BITS))
+        numbers = builder.select(chosen, writer.constant(1.0), writer.constant(0.0))
+        place = writer.span(signature.args[1], arguments[1], arguments[2])
+        builder.store(numbers, place, align=writer.itemsize)
+        return context.get_dummy_value()
+
+    return types.none(types.uint64, row, types.int64), write
 
 
 @intrinsic
@@ -86,6 +112,15 @@ class _Writer:
     def data(self, kind, array):
         """Return the pointer to an array's first element."""
         return self.context.make_array(kind)(self.context, self.builder, array).data
+
+    def span(self, kind, array, k):
+        """Return the pointer to the vector of an array's elements from ``k`` on."""
+        start = self.builder.gep(self.data(kind, array), [k])
+        return self.builder.bitcast(start, self.vector.as_pointer())
+
+    def constant(self, number: float):
+        """Return a vector that holds one number everywhere, known now."""
+        return ir.Constant(self.vector, [self.number(number)] * self.lanes)
 
     def columns(self, kind, array):
         """Return the length of a matrix's rows."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lfp_snn.kernels import Reset, Start
 from lfp_snn.neurons.base import SpikingNeuron, _check_decay
+from lfp_snn.neurons.scan import after_last
 from lfp_snn.neurons.surrogate import Surrogate
 
 
@@ -85,4 +86,4 @@ class ALIF(SpikingNeuron):
         start = Start(self._initial(u, x, "u"), self._initial(s, x, "s"), self._initial(a, x, "a"))
         spikes, rest = self._scan(x, start, steps, self._learnt("kappa"), self._decay("rho"))
         assert rest.a is not None
-        return spikes, ALIFState(rest.v, spikes[-1].detach(), rest.a)
+        return spikes, ALIFState(rest.v, after_last(spikes), rest.a)

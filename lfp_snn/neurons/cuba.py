@@ -15,6 +15,7 @@ from torch import Tensor
 from lfp_snn.kernels import Reset, Start
 from lfp_snn.neurons.base import SpikingNeuron, _check_decay
 from lfp_snn.neurons.compiled import leaky_integral
+from lfp_snn.neurons.scan import after_last
 from lfp_snn.neurons.surrogate import Surrogate
 
 
@@ -77,7 +78,7 @@ class CubaLIF(SpikingNeuron):
         if self.recurrent is None:
             current = leaky_integral(x, alpha, i, steps)
             spikes, rest = self._scan(current, start, steps)
-            return spikes, CubaState(rest.v, spikes[-1].detach(), current[-1].detach())
+            return spikes, CubaState(rest.v, after_last(spikes), after_last(current))
         spikes, rest = self._scan(x, start, steps, alpha=alpha, i=i)
         assert rest.i is not None
-        return spikes, CubaState(rest.v, spikes[-1].detach(), rest.i)
+        return spikes, CubaState(rest.v, after_last(spikes), rest.i)

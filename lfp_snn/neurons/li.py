@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lfp_snn.neurons.base import TimeModule, _check_decay
 from lfp_snn.neurons.compiled import leaky_integral
+from lfp_snn.neurons.scan import after_last
 
 
 class LIState(NamedTuple):
@@ -49,8 +50,9 @@ class LI(TimeModule):
         x, steps = self._over_time(x, steps)
         start = self._initial(None if state is None else state.u, x, "u")
         u = leaky_integral(x, self._decay("beta"), start, steps)
-        self._check_finite(u[-1])
-        return u, LIState(u[-1].detach())
+        last = after_last(u)
+        self._check_finite(last)
+        return u, LIState(last)
 
     def extra_repr(self) -> str:
         """Show the decay."""

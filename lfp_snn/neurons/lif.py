@@ -24,6 +24,7 @@ from torch import Tensor
 
 from lfp_snn.kernels import Start
 from lfp_snn.neurons.base import SpikingNeuron
+from lfp_snn.neurons.scan import after_last
 
 
 class LIFState(NamedTuple):
@@ -69,4 +70,4 @@ class LIF(SpikingNeuron):
         u, s = (None, None) if state is None else state
         start = Start(self._initial(u, x, "u"), self._initial(s, x, "s"))
         spikes, rest = self._scan(x, start, steps)
-        return spikes, LIFState(rest.v, spikes[-1].detach())
+        return spikes, LIFState(rest.v, after_last(spikes))

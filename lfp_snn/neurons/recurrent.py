@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lfp_snn.kernels import Dynamics, Parameters, Start, cpu, cpu_recurrent, select
-from lfp_snn.neurons.scan import Backward, adaptation, fit, flat, needed, parameter_messages
+from lfp_snn.kernels.bits import find
+from lfp_snn.neurons.scan import Backward, adaptation, after_last, fit, flat, needed, parameter_messages
 from lfp_snn.synapses import outer, way
 
 MOST_NEURONS = 512
@@ -51,8 +52,11 @@ class RecurrentScan(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             ctx.dynamics, ctx.backward_, ctx.constant = dynamics, backward, len(x) < steps
             kept = currents if ctx.needs_input_grad[2] else None
-            ctx.save_for_backward(membrane, spikes, kept, V, alpha, beta, theta, kappa, rho, i, *start)
-        last = membrane[-1], a, None if currents is None else currents[-1]
+            ctx.bits = find(spikes.flatten(0, 1)) if select(spikes) is cpu else None
+            ctx.save_for_backward(
+                membrane, None if ctx.bits else spikes, kept, V, alpha, beta, theta, kappa, rho, i, *start
+            )
+        last = after_last(membrane), a, None if currents is None else after_last(currents)
         ctx.mark_non_differentiable(*(q for q in last if q is not None))
         ctx.set_materialize_grads(False)
         return spikes, *last
@@ -65,26 +69,30 @@ class RecurrentScan(torch.autograd.Function):
         v, s, currents, V, alpha, beta, theta, kappa, rho, i, *state = ctx.saved_tensors
         start, how, features = Start(*state), ctx.backward_, v.shape[2:]
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
-        a = adaptation(s, p, start)
-        none = torch.zeros_like(v[0]), None if a is None else torch.zeros_like(v[0]), torch.zeros_like(v[0])
+        none = torch.zeros_like(v[0]), None if start.a is None else torch.zeros_like(v[0]), torch.zeros_like(v[0])
         carry, after = how.place.message or (none, None)
-        given = message, V, alpha, s, v, a, p, start, carry, ctx.dynamics
-        if how.sharing is not None and _fused(v):
+        fused, learns = how.sharing is not None and ctx.bits and _fused(v), any(ctx.needs_input_grad[3:7])
+        if s is None and (not fused or learns or how.needs_spikes):
+            s = ctx.bits.spread(v.dtype).view(v.shape)
+        if fused:
             rule = how.sharing
             settings = rule.denominator, rule.epsilon, how.readout, how.record is not None
+            given = message, V, alpha, ctx.bits, v, start.a, p, start, carry, ctx.dynamics
             back = cpu_recurrent.backward_lfp(*given, *settings)
         else:
-            back = _backward(*given, how)
+            back = _backward(message, V, alpha, s, v, adaptation(s, p, start), p, start, carry, ctx.dynamics, how)
         own, answers, densities, carry = back
         learnt: dict[str, Tensor] = {}
-        if any(ctx.needs_input_grad[3:7]):
+        if learns:
             learnt, after = parameter_messages(own, v, s, p, start, ctx.dynamics, how.sharing is not None, after)
         how.place.leave((carry, after))
         g_alpha = None
         if currents is not None:
             before_i = torch.cat([i[None], currents[:-1]])
             g_alpha = fit((before_i * answers).sum((0, 1)), alpha, features)
-        g_V = outer(s[:-1].flatten(0, 1), answers[1:].flatten(0, 1)).addmm(answers[0].t(), start.s)
+        later = answers[1:].flatten(0, 1)
+        before = s[:-1].flatten(0, 1) if ctx.bits is None else ctx.bits.rows(0, len(later))
+        g_V = outer(before, later).addmm(answers[0].t(), start.s)
         out = answers.sum(0, keepdim=True) if ctx.constant else answers
         how.keep(densities, own, v, s, p, start, ctx.dynamics)
         how.after(out, s, v.shape)

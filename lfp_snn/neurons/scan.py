@@ -186,6 +186,11 @@ def flat(parameter: Tensor | None, features: torch.Size) -> Tensor | None:
     return parameter.reshape(1) if parameter.numel() == 1 else parameter.expand(features).reshape(-1)
 
 
+def after_last(x: Tensor) -> Tensor:
+    """Return the last step of ``[T, ...]`` as a copy: a view of it would keep all steps in memory."""
+    return x[-1].detach().clone()
+
+
 class Scan(torch.autograd.Function):
     """``spikes, v, a = Scan.apply(x, beta, theta, kappa, rho, start, steps, dynamics, backward)``.
 
@@ -217,7 +222,7 @@ class Scan(torch.autograd.Function):
             ctx.learns = any(ctx.needs_input_grad[1:5])
             kept = out if ctx.learns or backward.needs_spikes else None
             ctx.save_for_backward(v, kept, beta, theta, kappa, rho, *start)
-        last = v[-1]
+        last = after_last(v)
         ctx.mark_non_differentiable(*(q for q in (last, a) if q is not None))
         ctx.set_materialize_grads(False)
         return out, last, a

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
-from lfp_snn.kernels import event_conv, events
+from lfp_snn.kernels import dense, event_conv, events
+from lfp_snn.kernels.bits import Bits, find
 from lfp_snn.kernels.events import Events
 from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limits, linear_limit, suits, way
 
@@ -31,23 +32,56 @@ def mark(spikes: Tensor, as_in: Tensor | None = None) -> Tensor:
     return spikes
 
 
-def listed(rows: Tensor, limit: float, work: int) -> Events | None:
-    """Return the events of ``rows`` ``[rows, columns]``, or ``None`` where the product should be dense.
+def may_be_listed(work: int) -> bool:
+    """Whether a product of so much dense work may be event-driven."""
+    return way() == "events" or (way() == "auto" and work >= LEAST_WORK)
 
-    ``work`` is the number of multiplications of the dense product.
-    """
-    how = way()
-    if how == "dense" or (how == "auto" and work < LEAST_WORK):
+
+def found(rows: Tensor, work: int) -> Bits | None:
+    """Return the bits of ``rows`` ``[rows, columns]`` if the product, of so much dense work, may be event-driven."""
+    return find(rows) if may_be_listed(work) else None
+
+
+def listed(rows: Tensor, bits: Bits | None, limit: float) -> Events | None:
+    """Return the events of ``rows`` ``[rows, columns]``, or ``None`` where the product should be dense."""
+    if bits is None or (way() == "auto" and bits.total > limit * bits.columns * len(bits.counts)):
         return None
-    counts = events.count(rows)
-    if how == "auto" and int(counts.sum()) > limit * rows.numel():
-        return None
-    return events.pack(rows, counts)
+    return events.listed(bits, rows)
 
 
 def only_spikes(x: Tensor) -> bool:
     """Whether a tensor is marked as spikes, and was not written to since."""
     return hasattr(x, _SPIKES) and getattr(x, _SPIKES) == x._version
+
+
+class DenseLinear(torch.autograd.Function):
+    """``apply(x, weight, bias, bits)`` is ``linear(x, weight, bias)``; what is binary is kept as its bits."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, bits: Bits | None) -> Tensor:
+        """Multiply."""
+        ctx.bits = bits if bits is not None and bits.binary else None
+        ctx.save_for_backward(None if ctx.bits else x, weight)
+        ctx.shape = x.shape
+        return dense.linear(x.reshape(-1, x.shape[-1]), weight, bias).reshape(*x.shape[:-1], len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, message: Tensor) -> Any:
+        """Work out the three messages; they can be differentiated again, but for kept bits."""
+        x, weight = ctx.saved_tensors
+        if torch.is_grad_enabled() and ctx.bits:
+            raise RuntimeError(
+                'a layer whose input is spikes cannot be differentiated twice: use lfp_snn.synapses.use("dense")'
+            )
+        matmul = torch.matmul if torch.is_grad_enabled() else dense.matmul
+        g, g_x, g_weight = message.reshape(-1, len(weight)), None, None
+        if ctx.needs_input_grad[1]:
+            rows = ctx.bits.spread(weight.dtype) if ctx.bits else x.reshape(-1, ctx.shape[-1])
+            g_weight = matmul(g.t(), rows)
+            del rows  # before there is another tensor of its size
+        if ctx.needs_input_grad[0]:
+            g_x = matmul(g, weight).reshape(ctx.shape)
+        return g_x, g_weight, g.sum(0) if ctx.needs_input_grad[2] else None, None
 
 
 class EventLinear(torch.autograd.Function):
@@ -67,7 +101,7 @@ class EventLinear(torch.autograd.Function):
         (weight,) = ctx.saved_tensors
         g, g_x, g_weight, g_bias = message.reshape(-1, len(weight)).contiguous(), None, None, None
         if ctx.needs_input_grad[0]:
-            g_x = events.dots(ctx.events, weight.t(), g) if ctx.only_events else g @ weight
+            g_x = events.dots(ctx.events, weight.t(), g) if ctx.only_events else dense.matmul(g, weight)
             g_x = g_x.reshape(ctx.shape)
         if ctx.needs_input_grad[1]:
             g_weight = events.weighted_rows(ctx.events.transposed(), g).t()
@@ -141,30 +175,39 @@ def product(function: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Te
     return function(x, weight, bias, *rest)
 
 
-def outer(x: Tensor, message: Tensor) -> Tensor:
+def outer(x: Tensor | Bits, message: Tensor) -> Tensor:
     """Return ``message.T @ x``, the message ``[outputs, inputs]`` of the weights between ``x`` and ``message``.
+
+    Spikes may be given as their bits.
 
     Examples
     --------
     >>> outer(torch.eye(2, 3), torch.tensor([[1.0], [2.0]])).tolist()
     [[1.0, 2.0, 0.0]]
     """
-    outputs, found = message.shape[1], None
-    if suits(x, message) and len(x):
-        found = listed(x, linear_limit(outputs), x.numel() * outputs)
-    return message.t() @ x if found is None else events.weighted_rows(found.transposed(), message).t()
+    rows, outputs = message.shape
+    bits, few = x if isinstance(x, Bits) else None, None
+    if isinstance(x, Tensor) and suits(x, message):
+        bits = found(x, x.numel() * outputs)
+    if rows and bits is not None and may_be_listed(rows * bits.columns * outputs):
+        few = listed(message if isinstance(x, Bits) else x, bits, linear_limit(outputs))
+    if few is not None:
+        return events.weighted_rows(few.transposed(), message).t()
+    return dense.matmul(message.t(), x.spread(message.dtype) if isinstance(x, Bits) else x)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
     if x.dim() < 2 or weight.dim() != 2 or x.shape[-1] != weight.shape[1] or x.numel() == 0:
         return None
-    rows = x.detach().reshape(-1, x.shape[-1])
-    if way() == "auto" and len(rows) < LEAST_ROWS:
-        return None
-    found = listed(rows, linear_limit(len(weight)), x.numel() * len(weight))
-    if found is None:
-        return None
-    return EventLinear.apply(x, weight, bias, found, only_spikes(x))  # type: ignore[no-any-return]
+    rows, work, bits = x.detach().reshape(-1, x.shape[-1]), x.numel() * len(weight), None
+    if way() != "auto" or len(rows) >= LEAST_ROWS:
+        bits = found(rows, work)
+    few = listed(rows, bits, linear_limit(len(weight)))
+    if few is not None:
+        return EventLinear.apply(x, weight, bias, few, only_spikes(x))  # type: ignore[no-any-return]
+    if bits is not None or dense.faster(work, x, weight):
+        return DenseLinear.apply(x, weight, bias, bits)  # type: ignore[no-any-return]
+    return None
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -190,8 +233,9 @@ def _conv2d(
     work = len(x) * sizes.output[0] * sizes.output[1] * weight.numel()
     trained = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     forwards, backwards = convolution_limits(x.shape[1], len(weight), weight.shape[3])
-    found = listed(x.detach().reshape(len(x), -1), backwards if trained else forwards, work)
-    if found is None:
+    rows = x.detach().reshape(len(x), -1)
+    few = listed(rows, found(rows, work), backwards if trained else forwards)
+    if few is None:
         return None
-    dense = way() == "auto" and found.share > forwards
-    return EventConv2d.apply(x, weight, bias, found, sizes, only_spikes(x), dense)  # type: ignore[no-any-return]
+    forward_dense = way() == "auto" and few.share > forwards
+    return EventConv2d.apply(x, weight, bias, few, sizes, only_spikes(x), forward_dense)  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lfp_snn import LFP, LIF, Sequential, rewards
 from lfp_snn.kernels import event_conv, events
+from lfp_snn.kernels.bits import find
 from lfp_snn.models import lif_cnn, lif_mlp
 from lfp_snn.synapses import Way, mark, product, use
 from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limits, linear_limit
@@ -142,7 +143,7 @@ def test_convolution_dense_forwards_and_by_events_backwards(marked: bool, monkey
     assert_same(x, weight, None, marked, F.conv2d, way="auto")
     monkeypatch.setattr(event_conv, "conv2d", None)
     assert torch.equal(product(F.conv2d, x, weight, None), F.conv2d(x, weight))
-    monkeypatch.setattr(events, "pack", None)  # without a backward pass nothing is listed
+    monkeypatch.setattr(events, "listed", None)  # without a backward pass nothing is listed
     with torch.no_grad():
         assert torch.equal(product(F.conv2d, x, weight, None), F.conv2d(x, weight))
 
@@ -294,9 +295,9 @@ def test_more_rows_of_weights_than_a_block_holds() -> None:
     torch.manual_seed(0)
     x, weight = (torch.rand(3, 5000) < 0.02).double(), torch.randn(5000, 70, dtype=torch.double)
     x[1] = 0
-    found = events.pack(x, events.count(x))
+    found = events.listed(find(x), x)
     torch.testing.assert_close(events.weighted_rows(found, weight), x @ weight)
     wide = (torch.rand(4000, 6) < 0.3).double()
-    listed = events.pack(wide, events.count(wide)).transposed()
+    listed = events.listed(find(wide), wide).transposed()
     message = torch.randn(4000, 150, dtype=torch.double)
     torch.testing.assert_close(events.weighted_rows(listed, message), wide.t() @ message)
