@@ -4,7 +4,7 @@ from lfp_snn import rewards, synapses
 from lfp_snn.activations import Sign, Step
 from lfp_snn.containers import Residual, Sequential, fold
 from lfp_snn.kernels.memory import keep_memory
-from lfp_snn.neurons import ALIF, LI, LIF, CubaLIF, SpikingNeuron, decay
+from lfp_snn.neurons import ALIF, LI, LIF, CubaLIF, SpikingNeuron, decay, keep_membranes
 from lfp_snn.propagation import LFP, input_relevance, register_function, register_module
 
 __version__ = "0.1.0"
@@ -23,6 +23,7 @@ __all__ = [
     "decay",
     "fold",
     "input_relevance",
+    "keep_membranes",
     "keep_memory",
     "register_function",
     "register_module",

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from lfp_snn.checkpointing import in_pieces
 from lfp_snn.errors import ShapeError
-from lfp_snn.neurons import TimeModule
+from lfp_snn.neurons import SpikingNeuron, TimeModule
+from lfp_snn.neurons.spare import offer
 from lfp_snn.synapses import event_driven
 
 State = Any
@@ -107,8 +108,11 @@ class Sequential(nn.Sequential):
             raise ShapeError(
                 f"the state has {len(states)} parts, the network {len(self)}; was it made by another network?"
             )
-        for k, module in enumerate(self):
+        modules = list(self)
+        for k, module in enumerate(modules):
             x, states[k], steps = advance(module, x, states[k], steps)
+            if k + 1 < len(modules) and isinstance(modules[k + 1], SpikingNeuron):
+                offer(x, module, modules[k + 1])
         return x, tuple(states), steps
 
 

@@ -57,7 +57,7 @@ def nothing(t, b, row, extra):
 
 
 @lru_cache
-def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool, arrive=nothing):
+def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool, arrive=nothing, over: bool = False):
     carried, adaptive = _carried(dynamics), dynamics.adaptive
 
     @njit(**OPTIONS)
@@ -68,8 +68,8 @@ def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool, arrive=nothing
         for top in range(first, last, together):
             for t in range(steps):
                 for b in range(top, min(top + together, last)):
-                    i, s = current[t if current.shape[0] > 1 else 0, b], spikes[t, b]
-                    v = membrane[t if keep else t % 2, b]  # not in place: that could not be vectorised
+                    v, s = membrane[t if keep else t % 2, b], spikes[t, b]
+                    i = v if over else current[t if current.shape[0] > 1 else 0, b]
                     v_prev = v0[b] if t == 0 else membrane[t - 1 if keep else (t - 1) % 2, b]
                     s_prev = s0[b] if t == 0 else spikes[t - 1, b]
                     arrive(t, b, i, extra)
@@ -105,7 +105,13 @@ def _replay(v, theta, kappa, rho, a0, past):
 
 @lru_cache
 def _lfp_kernel(
-    dynamics: Dynamics, scalar: bool, readout: bool, static: bool, denominator: Callable[..., Any], back=nothing
+    dynamics: Dynamics,
+    scalar: bool,
+    readout: bool,
+    static: bool,
+    denominator: Callable[..., Any],
+    back=nothing,
+    over: bool = False,
 ):
     carried, adaptive, share = _carried(dynamics), dynamics.adaptive, njit(inline="always")(denominator)
 
@@ -125,7 +131,8 @@ def _lfp_kernel(
             for t in range(steps - 1, -1, -1):
                 for b in range(top, min(top + together, last)):
                     q_b, g_ab = q[b], g_a[b]
-                    x, out, m = v[t, b], density[0 if static else t, b], message[t if len(message) > 1 else 0, b]
+                    x, m = v[t, b], message[t if len(message) > 1 else 0, b]
+                    out = x if over and not static else density[0 if static else t, b]
                     v_prev, s_start = v0[b] if t == 0 else v[t - 1, b], s0[b]
                     a_now, a_prev = past[t if adaptive else 0], past[t - 1 if adaptive and t > 0 else 0]
                     back(t, b, m, extra)
@@ -161,7 +168,9 @@ def _lfp_kernel(
 
 
 @lru_cache
-def _surrogate_kernel(dynamics: Dynamics, scalar: bool, attach: bool, static: bool, derivative: Callable[..., Any]):
+def _surrogate_kernel(
+    dynamics: Dynamics, scalar: bool, attach: bool, static: bool, derivative: Callable[..., Any], over: bool
+):
     adaptive, slope_of = dynamics.adaptive, njit(inline="always")(derivative)
     to_zero, delayed, attach = dynamics.reset == "zero", dynamics.delayed, attach and dynamics.reset != "none"
 
@@ -178,7 +187,8 @@ def _surrogate_kernel(dynamics: Dynamics, scalar: bool, attach: bool, static: bo
             for t in range(steps - 1, -1, -1):
                 for b in range(top, min(top + together, last)):
                     g_vb, g_ab = g_v[b], g_a[b]
-                    x, out, m = v[t, b], gradient[0 if static else t, b], message[t, b]
+                    x, m = v[t, b], message[t, b]
+                    out = x if over and not static else gradient[0 if static else t, b]
                     a_now = past[t if adaptive else 0]
                     for n in range(features):
                         if not scalar:
@@ -245,16 +255,26 @@ def _parameters(p: Parameters, features: int) -> tuple[bool, list[np.ndarray[Any
     return scalar, _arrays(*(full if scalar else [x.expand(features) for x in full]))
 
 
+def _answer(v: Tensor, static: bool, over: bool) -> Tensor:
+    """Return the memory for an answer: summed over time, that of the membrane itself, or new."""
+    if static:
+        return torch.zeros_like(v[:1])
+    return v if over else torch.empty_like(v)
+
+
 def forward(
-    current: Tensor, p: Parameters, start: Start, steps: int, dynamics: Dynamics, keep: bool
+    current: Tensor, p: Parameters, start: Start, steps: int, dynamics: Dynamics, keep: bool, over: bool = False
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Run the neuron for all steps (see :func:`lfp_snn.kernels.reference.forward`)."""
+    """Run the neuron for all steps (see :func:`lfp_snn.kernels.reference.forward`).
+
+    ``over``: the membrane, if it is kept, may take the place of a current of all steps.
+    """
     _, batch, features = current.shape
-    spikes = current.new_empty(steps, batch, features)
-    v = current.new_empty(steps if keep else 2, batch, features)
+    spikes, over = current.new_empty(steps, batch, features), over and keep and len(current) == steps
+    v = current.detach() if over else current.new_empty(steps if keep else 2, batch, features)
     a = current.new_empty(batch, 0) if start.a is None else start.a.clone()
     scalar, parameters = _parameters(p, features)
-    kernel = _forward_kernel(dynamics, scalar, keep)
+    kernel = _forward_kernel(dynamics, scalar, keep, over=over)
     arrays = _arrays(current), _arrays(start.v, start.s, a, spikes, v)
     over_batch(kernel, batch, spikes.numel(), *arrays[0], *parameters, *arrays[1], ())
     return spikes, v if keep else v[(steps - 1) % 2][None], None if start.a is None else a
@@ -271,14 +291,18 @@ def backward_lfp(
     epsilon: float,
     readout: bool,
     static: bool,
+    over: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
-    """Share reward out over the currents (see :func:`lfp_snn.kernels.reference.backward_lfp`)."""
+    """Share reward out over the currents (see :func:`lfp_snn.kernels.reference.backward_lfp`).
+
+    ``over``: the density of every step may take the place of the membrane.
+    """
     _, batch, features = v.shape
-    density = v.new_zeros(1, batch, features) if static else torch.empty_like(v)
+    density = _answer(v, static, over)
     q, g_a = carry[0].clone(), v.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
     a = v.new_empty(batch, 0) if start.a is None else start.a
     scalar, parameters = _parameters(p, features)
-    kernel = _lfp_kernel(dynamics, scalar, readout, static, denominator)
+    kernel = _lfp_kernel(dynamics, scalar, readout, static, denominator, over=over)
     arrays = _arrays(message, v), _arrays(start.v, start.s, a, q, g_a, density)
     stabiliser = parameters[0].dtype.type(epsilon)
     over_batch(kernel, batch, v.numel(), *arrays[0], *parameters, *arrays[1], stabiliser, ())
@@ -296,14 +320,18 @@ def backward_surrogate(
     slope: float,
     attach_reset: bool,
     static: bool,
+    over: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
-    """Back-propagate through time (see :func:`lfp_snn.kernels.reference.backward_surrogate`)."""
+    """Back-propagate through time (see :func:`lfp_snn.kernels.reference.backward_surrogate`).
+
+    ``over``: the gradient of every step may take the place of the membrane.
+    """
     _, batch, features = v.shape
-    gradient = v.new_zeros(1, batch, features) if static else torch.empty_like(v)
+    gradient = _answer(v, static, over)
     g_v, g_a = carry[0].clone(), v.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
     a = v.new_empty(batch, 0) if start.a is None else start.a
     scalar, parameters = _parameters(p, features)
-    kernel = _surrogate_kernel(dynamics, scalar, attach_reset, static, derivative)
+    kernel = _surrogate_kernel(dynamics, scalar, attach_reset, static, derivative, over)
     arrays = _arrays(message, v), _arrays(a, g_v, g_a, gradient)
     over_batch(kernel, batch, v.numel(), *arrays[0], *parameters, *arrays[1], parameters[0].dtype.type(slope))
     return gradient, (g_v, None if carry[1] is None else g_a)

@@ -107,10 +107,14 @@ def forward(
     start: Start,
     steps: int,
     form: Dynamics,
+    over: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Return spikes, membranes, synaptic currents (if ``alpha``), each ``[T, B, N]``, and the last adaptation."""
+    """Return spikes, membranes, synaptic currents (if ``alpha``), each ``[T, B, N]``, and the last adaptation.
+
+    ``over``: the membranes may take the place of an input of all steps.
+    """
     shape, synaptic = (steps, *x.shape[1:]), alpha is not None
-    spikes, v = x.new_empty(shape), x.new_empty(shape)
+    spikes, v = x.new_empty(shape), x.detach() if over and len(x) == steps else x.new_empty(shape)
     current = x.new_empty(shape if synaptic else (1, *shape[1:]))
     a = x.new_empty(shape[1], 0) if start.a is None else start.a.clone()
     scalar, parameters = cpu._parameters(p, shape[2])

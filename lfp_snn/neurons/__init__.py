@@ -5,6 +5,7 @@ from lfp_snn.neurons.base import SpikingNeuron, TimeModule, decay
 from lfp_snn.neurons.cuba import CubaLIF, CubaState
 from lfp_snn.neurons.li import LI, LIState
 from lfp_snn.neurons.lif import LIF, LIFState
+from lfp_snn.neurons.membranes import keep_membranes
 from lfp_snn.neurons.surrogate import (
     SURROGATES,
     ATan,
@@ -40,4 +41,5 @@ __all__ = [
     "TimeModule",
     "Triangle",
     "decay",
+    "keep_membranes",
 ]

@@ -135,8 +135,11 @@ class SpikingNeuron(TimeModule):
     record : Record or None
         Of the last backward pass, where the propagator was asked to record: spikes, the reward of each, the membrane,
         its threshold, and the reward that went back through the membrane.
+    half_membrane : bool
+        Whether the membrane is kept for the backward pass in bfloat16 (:func:`lfp_snn.keep_membranes`).
     """
 
+    half_membrane: bool = False
     recurrent: nn.Parameter | None
     beta: Tensor
     threshold: Tensor
@@ -186,7 +189,8 @@ class SpikingNeuron(TimeModule):
         around = ambient()
         surrogate = around.surrogate or self.surrogate
         keep = partial(self._keep, x.shape[2:]) if around.record else None
-        backward = Backward(around.sharing, surrogate, around.rate_term, keep, place=place_in(around.later))
+        place, half = place_in(around.later), self.half_membrane
+        backward = Backward(around.sharing, surrogate, around.rate_term, keep, half=half, place=place)
         dynamics = Dynamics(self.reset, self.reset_delay, kappa is not None)
         shape = x.shape[1:]
         start = Start(*(None if q is None else q.flatten(1) for q in start))  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from torch import Tensor
 from lfp_snn.kernels import Dynamics, Parameters, Start, cpu, cpu_recurrent, select
 from lfp_snn.kernels.bits import find
 from lfp_snn.neurons.scan import Backward, adaptation, after_last, fit, flat, needed, parameter_messages
+from lfp_snn.neurons.spare import is_spare
 from lfp_snn.synapses import outer, way
 
 MOST_NEURONS = 512
@@ -47,15 +48,14 @@ class RecurrentScan(torch.autograd.Function):
         """Run all steps."""
         features = x.shape[2:]
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
-        run = cpu_recurrent.forward if _fused(x) else _forward
-        spikes, membrane, currents, a = run(x, V, alpha, i, p, start, steps, dynamics)
+        given = x, V, alpha, i, p, start, steps, dynamics
+        spikes, membrane, currents, a = cpu_recurrent.forward(*given, is_spare(x)) if _fused(x) else _forward(*given)
         if any(ctx.needs_input_grad):
             ctx.dynamics, ctx.backward_, ctx.constant = dynamics, backward, len(x) < steps
             kept = currents if ctx.needs_input_grad[2] else None
             ctx.bits = find(spikes.flatten(0, 1)) if select(spikes) is cpu else None
-            ctx.save_for_backward(
-                membrane, None if ctx.bits else spikes, kept, V, alpha, beta, theta, kappa, rho, i, *start
-            )
+            own, dense = backward.kept(membrane, spikes, p, start), None if ctx.bits else spikes
+            ctx.save_for_backward(own, dense, kept, V, alpha, beta, theta, kappa, rho, i, *start)
         last = after_last(membrane), a, None if currents is None else after_last(currents)
         ctx.mark_non_differentiable(*(q for q in last if q is not None))
         ctx.set_materialize_grads(False)
@@ -68,6 +68,7 @@ class RecurrentScan(torch.autograd.Function):
             return (None,) * 12
         v, s, currents, V, alpha, beta, theta, kappa, rho, i, *state = ctx.saved_tensors
         start, how, features = Start(*state), ctx.backward_, v.shape[2:]
+        v = v.to(message.dtype)
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
         none = torch.zeros_like(v[0]), None if start.a is None else torch.zeros_like(v[0]), torch.zeros_like(v[0])
         carry, after = how.place.message or (none, None)

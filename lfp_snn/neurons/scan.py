@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lfp_snn.kernels import Dynamics, Parameters, Start, select
+from lfp_snn.kernels import Dynamics, Parameters, Start, cpu, select
 from lfp_snn.neurons.ambient import RateTerm
+from lfp_snn.neurons.half import round_membrane
 from lfp_snn.neurons.later import Place
+from lfp_snn.neurons.spare import is_spare
 from lfp_snn.neurons.surrogate import Surrogate
 from lfp_snn.rules.sharing import Sharing
 
@@ -53,7 +55,8 @@ class Backward:
 
     ``readout`` is set after the forward pass on the neuron whose spikes are the network's output: the message it
     receives is the reward itself, so that silent output neurons can be rewarded. ``integrates`` is set where the
-    output is not spikes: a neuron that runs step by step and whose spikes nobody takes is an integrator then.
+    output is not spikes: a neuron that runs step by step and whose spikes nobody takes is an integrator then. With
+    ``half`` the membrane is kept in 16 bits.
     """
 
     sharing: Sharing | None
@@ -62,19 +65,34 @@ class Backward:
     record: Callable[[Record], None] | None = None
     readout: bool = False
     integrates: bool = False
+    half: bool = False
     place: Place = field(default_factory=Place)
 
     def scan(
-        self, message: Tensor, v: Tensor, p: Parameters, start: Start, carry: Carry, dynamics: Dynamics, static: bool
+        self,
+        message: Tensor,
+        v: Tensor,
+        p: Parameters,
+        start: Start,
+        carry: Carry,
+        dynamics: Dynamics,
+        static: bool,
+        over: bool = False,
     ) -> tuple[Tensor, Carry]:
-        """Answer ``message`` ``[T, B, N]`` with that of the current, and the carry of membrane and adaptation."""
+        """Answer ``message`` ``[T, B, N]`` with that of the current, and the carry of membrane and adaptation.
+
+        ``over``: nobody needs the membrane afterwards, and the answer may take its place.
+        """
         kernels, s = select(v), self.surrogate
+        given, last = (message, v, p, start, carry, dynamics), (static, over) if kernels is cpu else (static,)
         if self.sharing is not None:
             rule = self.sharing
-            readout = (rule.denominator, rule.epsilon, self.readout)
-            return kernels.backward_lfp(message, v, p, start, carry, dynamics, *readout, static)  # type: ignore[no-any-return]
-        how = (type(s).derivative, s.slope, s.attach_reset)
-        return kernels.backward_surrogate(message, v, p, start, carry, dynamics, *how, static)  # type: ignore[no-any-return]
+            return kernels.backward_lfp(*given, rule.denominator, rule.epsilon, self.readout, *last)  # type: ignore[no-any-return]
+        return kernels.backward_surrogate(*given, type(s).derivative, s.slope, s.attach_reset, *last)  # type: ignore[no-any-return]
+
+    def kept(self, v: Tensor, spikes: Tensor, p: Parameters, start: Start) -> Tensor:
+        """Return the membrane ``[T, B, N]`` as it is to be kept for the backward pass."""
+        return round_membrane(v, spikes, threshold_of(spikes, p, start)) if self.half else v
 
     def keep(
         self, message: Tensor, n: Tensor, v: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics
@@ -82,9 +100,7 @@ class Backward:
         """Record what came to the spikes, each ``[T, B, N]``, and the density ``n`` of the membrane's terms."""
         if self.record is None:
             return
-        a = adaptation(spikes, p, start)
-        threshold = p.theta if a is None or p.kappa is None else p.theta + p.kappa * a
-        carried = torch.zeros_like(v)
+        threshold, carried = threshold_of(spikes, p, start), torch.zeros_like(v)
         if len(n) == len(v):
             carried = -p.beta * _carried(v, spikes, p, start, dynamics) * n
         relevance = -message if self.readout else -message * spikes
@@ -113,6 +129,12 @@ def adaptation(spikes: Tensor, p: Parameters, start: Start) -> Tensor | None:
     spikes_before = torch.cat([start.a[None] - p.rho * start.a, spikes[:-1]])
     history: Tensor = select(spikes).filter_forward(spikes_before, p.rho, start.a, len(spikes))
     return history
+
+
+def threshold_of(spikes: Tensor, p: Parameters, start: Start) -> Tensor:
+    """Return the threshold of each step, with adaptation ``[T, B, N]``, else ``[N]`` or ``[1]``."""
+    a = adaptation(spikes, p, start)
+    return p.theta if a is None or p.kappa is None else p.theta + p.kappa * a
 
 
 def _carried(v: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics) -> Tensor:
@@ -186,6 +208,12 @@ def flat(parameter: Tensor | None, features: torch.Size) -> Tensor | None:
     return parameter.reshape(1) if parameter.numel() == 1 else parameter.expand(features).reshape(-1)
 
 
+def graph_is_kept() -> bool:
+    """Whether the backward pass that runs may be run again (``retain_graph=True``)."""
+    asked: Any = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return True if asked is None else bool(asked())
+
+
 def after_last(x: Tensor) -> Tensor:
     """Return the last step of ``[T, ...]`` as a copy: a view of it would keep all steps in memory."""
     return x[-1].detach().clone()
@@ -215,13 +243,16 @@ class Scan(torch.autograd.Function):
         flats = [flat(q, features) for q in (beta, theta, kappa, rho)]
         p = Parameters(*flats)  # type: ignore[arg-type]
         keep = any(ctx.needs_input_grad)
-        spikes, v, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, keep)
+        kernels = select(x)
+        over = (is_spare(x),) if kernels is cpu else ()
+        spikes, v, a = kernels.forward(x.flatten(2), p, start, steps, dynamics, keep, *over)
         out: Tensor = spikes.reshape(steps, *x.shape[1:]).data  # not a view: it may be overwritten (spikes += skip)
         if keep:
             ctx.dynamics, ctx.backward_, ctx.shape, ctx.steps = dynamics, backward, x.shape, steps
             ctx.learns = any(ctx.needs_input_grad[1:5])
             kept = out if ctx.learns or backward.needs_spikes else None
-            ctx.save_for_backward(v, kept, beta, theta, kappa, rho, *start)
+            ctx.dtype = v.dtype
+            ctx.save_for_backward(backward.kept(v, spikes, p, start), kept, beta, theta, kappa, rho, *start)
         last = after_last(v)
         ctx.mark_non_differentiable(*(q for q in (last, a) if q is not None))
         ctx.set_materialize_grads(False)
@@ -235,12 +266,13 @@ class Scan(torch.autograd.Function):
         v, spikes, beta, theta, kappa, rho, *state = ctx.saved_tensors
         start, features, how = Start(*state), ctx.shape[2:], ctx.backward_
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
-        message = message.to(v.dtype).flatten(2)
+        v, message = v.to(ctx.dtype), message.to(ctx.dtype).flatten(2)
         flat_spikes = None if spikes is None else spikes.flatten(2)
         none = torch.zeros_like(v[0]), None if start.a is None else torch.zeros_like(v[0])
         static = ctx.shape[0] < ctx.steps and not ctx.learns
         carry, after = how.place.message or (none, None)
-        answer, carry = how.scan(message, v, p, start, carry, ctx.dynamics, static)
+        over = flat_spikes is None and (how.half or not graph_is_kept())
+        answer, carry = how.scan(message, v, p, start, carry, ctx.dynamics, static, over)
         learnt: dict[str, Tensor] = {}
         if flat_spikes is not None and ctx.learns:
             own = answer, v, flat_spikes, p, start, ctx.dynamics, how.sharing is not None

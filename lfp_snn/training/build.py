@@ -17,7 +17,7 @@ from lfp_snn.errors import ConfigError
 from lfp_snn.methods import Method
 from lfp_snn.methods.base import Criterion
 from lfp_snn.models import calibrate
-from lfp_snn.neurons import SpikingNeuron
+from lfp_snn.neurons import SpikingNeuron, keep_membranes
 from lfp_snn.propagation import LFP
 from lfp_snn.rewards import Homeostasis
 from lfp_snn.rules import SHARINGS
@@ -117,6 +117,10 @@ def build(config: Config, *, fresh: bool = True) -> Task:
                 "training.checkpoint_steps = 0"
             )
         network.checkpoint_steps = config.training.checkpoint_steps
+    if config.training.membranes != "full":
+        if not spiking:
+            raise ConfigError(f"model {config.model.name!r} has no membranes: set training.membranes = 'full'")
+        keep_membranes(network, "bfloat16")
     criterion = reward if method.takes_reward else reward.loss
     task = Task(splits, network, reward, criterion, lfp, method, steps, encoder)
     if fresh and config.model.start_rate and isinstance(network, Sequential):

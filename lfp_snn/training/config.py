@@ -129,6 +129,7 @@ class TrainingConfig:
     accumulate: int = option(1, "batches whose feedback is summed before a step", least=1)
     clip_norm: float = option(0.0, "largest norm of the feedback of all parameters; 0: no clipping", least=0)
     checkpoint_steps: int = option(0, "steps kept at a time, the others are computed again; 0: all", least=0)
+    membranes: str = option("full", "how membranes are kept for the backward pass", among=("full", "bfloat16"))
     patience: int = option(0, "stop after so many epochs without a better validation accuracy; 0: never", least=0)
     accelerator: str = option("auto", "where to compute", among=("auto", "cpu", "gpu"))
     devices: int = option(1, "processes (CPU) or GPUs; more than one trains with DDP", least=1)

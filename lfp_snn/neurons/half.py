@@ -1,0 +1,35 @@
+"""Membranes kept in 16 bits between the forward and the backward pass, where a network is asked to.
+
+The forward pass is that of the network as it is. What is kept of a membrane is rounded to bfloat16, to the side of the
+threshold that it was on: the backward pass sees every spike where it was, and its relevance is off by some thousandths.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_AT_A_TIME = 1 << 18
+
+
+def round_membrane(v: Tensor, spikes: Tensor, threshold: Tensor) -> Tensor:
+    """Return a membrane ``[T, B, N]`` in bfloat16, above its threshold where there are spikes and nowhere else.
+
+    Examples
+    --------
+    >>> v = torch.tensor([[[1.0001, 0.5]]])
+    >>> (round_membrane(v, (v > 1).float(), torch.tensor(1.0)) > 1).tolist()
+    [[[True, False]]]
+    """
+    rounded = torch.empty(v.shape, dtype=torch.bfloat16, device=v.device)
+    together = max(1, _AT_A_TIME // v[0].numel())
+    threshold = threshold.expand(v.shape)
+    for t in range(0, len(v), together):  # in parts: what is compared is not to take as much memory as is saved
+        part, fired, theta = (x[t : t + together] for x in (v, spikes, threshold))
+        near = part.to(torch.bfloat16)
+        wrong = (near.to(v.dtype) > theta) != (fired > 0)
+        if bool(wrong.any()):
+            side = torch.where(fired > 0, torch.inf, -torch.inf).to(torch.bfloat16)
+            near = torch.where(wrong, torch.nextafter(near, side), near)
+        rounded[t : t + together] = near
+    return rounded

@@ -1,0 +1,30 @@
+"""Currents that nobody but the neuron will see: it may write its membrane over them.
+
+Only a container that runs a layer and then its neurons can know, so :class:`lfp_snn.Sequential` says so.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+_SPARE = "_lfp_spare"
+_KEEP_NO_OUTPUT = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def offer(x: Tensor, made_by: nn.Module, taken_by: nn.Module) -> None:
+    """Mark ``x`` if it passes from a layer to a neuron with nobody looking on (no hooks, no graph that holds it)."""
+    watched = any(
+        hooks
+        for module in (made_by, taken_by)
+        for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+    )
+    everywhere = torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks
+    if type(made_by) in _KEEP_NO_OUTPUT and not (watched or everywhere or torch.compiler.is_compiling()):
+        setattr(x, _SPARE, x._version)
+
+
+def is_spare(x: Tensor) -> bool:
+    """Whether a tensor was offered, and its memory is in one piece."""
+    return getattr(x, _SPARE, None) == x._version and x.is_contiguous()
