@@ -10,8 +10,9 @@ threads, each in a process of its own. In a round each takes three steps (forwar
 ratios are taken within the round, so that a machine that is busy with other things slows all of them. The last two are
 timed: in the first the caches hold what the process before left there, whose threads go on spinning for some
 milliseconds, as they do not where a network is trained. Before that, the spikes of every library are compared with
-those of this package's reference kernel under that library's way to reset. Memory is what a process needs at its most,
-beyond the library itself. All processes have glibc keep its memory (docs/synapses.md), which helps all of them.
+those of this package's reference kernel under that library's way to reset. These processes have glibc keep its memory
+(docs/synapses.md), which helps all of them. Memory is measured in processes of its own, which do not keep any: what
+three steps need at their most, weights and optimiser included, beyond the library itself.
 
 ``lfprop`` 1.0.0 needs older packages, so it gets a virtual environment of its own, kept in ``--out``.
 """
@@ -85,15 +86,18 @@ def reference(given: dict[str, Any], library: str) -> Tensor:
     return spikes
 
 
+# As lfp_snn.keep_memory() does, for processes that may not have lfp_snn; and the opposite.
+KEEP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1), "MALLOC_TOP_PAD_": str(2**26)}
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**16), "MALLOC_TRIM_THRESHOLD_": str(2**16)}
+
+
 class Worker:
     """A contender's process."""
 
-    def __init__(self, name: str, file: Path, threads: int, python: str) -> None:
-        # As lfp_snn.keep_memory() does, for processes that may not have lfp_snn.
-        keep = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1), "MALLOC_TOP_PAD_": str(2**26)}
+    def __init__(self, name: str, file: Path, threads: int, python: str, memory: dict[str, str]) -> None:
         env = {
             **os.environ,
-            **keep,
+            **memory,
             "OMP_NUM_THREADS": str(threads),
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "ignore",
@@ -129,7 +133,9 @@ class Worker:
 
 
 @contextmanager
-def workers(given: dict[str, Any], names: Sequence[str], threads: int, lfprop: str) -> Iterator[list[Worker]]:
+def workers(
+    given: dict[str, Any], names: Sequence[str], threads: int, lfprop: str, memory: dict[str, str]
+) -> Iterator[list[Worker]]:
     """Start the contenders that can take a workload."""
     started: list[Worker] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -137,7 +143,7 @@ def workers(given: dict[str, Any], names: Sequence[str], threads: int, lfprop: s
         try:
             for name in names:
                 python = lfprop if name == "lfprop" else sys.executable
-                started.append(Worker(name, Path(folder) / "workload.pt", threads, python))
+                started.append(Worker(name, Path(folder) / "workload.pt", threads, python, memory))
             yield [worker for worker in started if not worker.cannot]
         finally:
             for worker in started:
@@ -148,7 +154,7 @@ def measure(workload: Workload, names: Sequence[str], rounds: int, threads: int,
     """Check and time the contenders on a workload: seconds of every round, memory, and share of other spikes."""
     given = prepared(workload)
     found: dict[str, Any] = {}
-    with workers(given, names, threads, lfprop) as taking_part:
+    with workers(given, names, threads, lfprop, KEEP) as taking_part:
         for worker in taking_part:
             found[worker.name] = {"seconds": [], "memory": 0.0, "other_spikes": 0.0}
             if worker.name == "dense products":
@@ -167,7 +173,9 @@ def measure(workload: Workload, names: Sequence[str], rounds: int, threads: int,
                 answer = worker.ask("step")
                 if k >= 2:  # the first compile
                     found[worker.name]["seconds"].append(answer["seconds"])
-                found[worker.name]["memory"] = answer["memory"]
+    for name in found:
+        with workers(given, [name], threads, lfprop, GIVE_BACK) as (worker,):
+            found[name]["memory"] = worker.ask("memory")["memory"]
     return found
 
 

@@ -76,11 +76,12 @@ def network(workload: Workload, weights: Weights, **reset: Any) -> Any:
     return Sequential(*_layers(workload, weights, lambda: LIF(BETA, THRESHOLD, **reset), recurrent))
 
 
-def ours(workload: Workload, x: Tensor, y: Tensor, weights: Weights, lfp: bool) -> Made:
-    """Train with this package: all steps in one call."""
-    from lfp_snn import LFP, rewards
+def ours(workload: Workload, x: Tensor, y: Tensor, weights: Weights, lfp: bool, half: bool = False) -> Made:
+    """Train with this package: all steps in one call; with ``half``, membranes are kept in bfloat16."""
+    from lfp_snn import LFP, keep_membranes, rewards
 
     net = network(workload, weights)
+    keep_membranes(net, "bfloat16" if half else "full")
     if lfp:
         LFP(keep_feedback=False).attach(net)
     reward, given = rewards.RateCoded(), rewards.Given()
@@ -221,7 +222,12 @@ def lfprop(workload: Workload, x: Tensor, y: Tensor, weights: Weights) -> Made:
 
 
 def products(workload: Workload, x: Tensor, y: Tensor, weights: Weights) -> Made:
-    """Take the dense products of a step alone: forward, of the weights, and, but for the first layer, below."""
+    """Take the dense products of a step alone: forward, of the weights, and, but for the first layer, below.
+
+    By the faster of the libraries that torch comes with.
+    """
+    from lfp_snn.kernels.dense import matmul
+
     x = x if workload.static else x.flatten(0, 1)
     shape = (1, *x.shape[1:])
     calls: list[Callable[[], Any]] = []
@@ -230,15 +236,15 @@ def products(workload: Workload, x: Tensor, y: Tensor, weights: Weights) -> Made
         if kind == "linear":
             weight = left.pop(0)
             a, g = torch.rand(rows, sizes[0]), torch.rand(rows, sizes[1])
-            calls += [lambda a=a, w=weight: a @ w.T, lambda a=a, g=g: g.T @ a]
-            calls += [] if first else [lambda g=g, w=weight: g @ w]
+            calls += [lambda a=a, w=weight: matmul(a, w.T), lambda a=a, g=g: matmul(g.T, a)]
+            calls += [] if first else [lambda g=g, w=weight: matmul(g, w)]
             shape = (1, sizes[1])
         elif kind == "recurrent":
             weight = left.pop(0)
             s = torch.rand(workload.batch, sizes[0])
-            calls += [lambda s=s, w=weight: [s @ w.T for _ in range(workload.steps)]] * 2
+            calls += [lambda s=s, w=weight: [matmul(s, w.T) for _ in range(workload.steps)]] * 2
             a = torch.rand(workload.steps * workload.batch, sizes[0])
-            calls.append(lambda a=a: a.T @ a)
+            calls.append(lambda a=a: matmul(a.T, a))
         elif kind == "conv":
             weight = left.pop(0)
             a = torch.rand(rows, *shape[1:])
@@ -261,6 +267,7 @@ def products(workload: Workload, x: Tensor, y: Tensor, weights: Weights) -> Made
 
 CONTENDERS: dict[str, Callable[..., Made]] = {
     "lfp_snn LFP": lambda *given: ours(*given, lfp=True),
+    "lfp_snn LFP, bfloat16": lambda *given: ours(*given, lfp=True, half=True),
     "lfp_snn surrogate": lambda *given: ours(*given, lfp=False),
     "snntorch": snntorch,
     "norse": norse,

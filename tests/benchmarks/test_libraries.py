@@ -25,7 +25,15 @@ CONVOLUTIONS = Workload(
 RECURRENT = Workload(
     "recurrent", (("linear", 20, 16), ("recurrent", 16), ("linear", 16, 4), ("lif",)), (20,), 6, 8, 0.3
 )
-PEERS = ["lfp_snn LFP", "lfp_snn surrogate", "snntorch", "norse", "spikingjelly", "dense products"]
+PEERS = [
+    "lfp_snn LFP",
+    "lfp_snn LFP, bfloat16",
+    "lfp_snn surrogate",
+    "snntorch",
+    "norse",
+    "spikingjelly",
+    "dense products",
+]
 
 
 def measure(workload: Workload, names: list[str]) -> dict[str, Any]:
@@ -38,6 +46,7 @@ def test_all_libraries_fire_the_same_spikes_and_are_timed() -> None:
     for each in found.values():
         assert len(each["seconds"]) == 2
         assert min(each["seconds"]) > 0
+        assert each["memory"] >= 0
         assert each["other_spikes"] == 0.0
     rows = table("small", found).splitlines()
     assert len(rows) == 4 + len(PEERS)
