@@ -1,4 +1,4 @@
-"""From event files to training: does training wait for its data?
+"""Does training wait for its data? Binning, loading and the share of time spent waiting.
 
     python benchmarks/data_path.py [--data nmnist] [--epochs 2]
 
@@ -24,7 +24,9 @@ import torch
 from lfp_snn import data, keep_memory
 from lfp_snn.data import ByCount, EventDataset, Recordings
 from lfp_snn.data.binning import bin_recordings
-from lfp_snn.training import Trainer, presets
+from lfp_snn.training import Config, presets, train
+from lfp_snn.training.config import apply
+from lfp_snn.training.progress import Display
 
 STEPS, BATCH = 20, 32
 
@@ -65,16 +67,16 @@ def binning(some: EventDataset, rounds: int) -> None:
     events = len(joined.events)
     print(f"binning {len(recordings)} recordings of {events / len(recordings):,.0f} events, {STEPS} steps:")
     print(f"  here {events / a / 1e6:.1f} million events a second; tonic takes {b / a:.1f} times as long")
-    print(f"  {x.numel() * 4 / a / 1e9:.1f} GB/s of frames are written; filling them with zeros takes {fill / a:.2f} of it")
+    print(f"  {x.numel() * 4 / a / 1e9:.1f} GB/s of frames are written; zeros alone take {fill / a:.2f} of the time")
 
 
 def batches(some: EventDataset, rounds: int) -> None:
     """Time an epoch of batches on access, from the cache, and from the packed cache."""
     found: dict[str, Any] = {}
+    recordings = Recordings.join(some.events(k) for k in range(len(some)))
     with tempfile.TemporaryDirectory() as folder:
         for binary in (False, True):
-            each = EventDataset(some.recordings, some.labels, some.sensor_size, ByCount(STEPS, binary=binary))
-            each = each.subset(some.indices)
+            each = EventDataset(recordings, some.labels, some.sensor_size, ByCount(STEPS, binary=binary))
             found[f"on access{', binary' * binary}"] = each
             cached = each.frames({}, name=f"frames-{binary}", folder=folder)
             found["from the cache, packed" if binary else "from the cache"] = cached
@@ -93,9 +95,9 @@ def batches(some: EventDataset, rounds: int) -> None:
 def waiting(preset: str, epochs: int) -> None:
     """Train by a preset and tell the share of time in which training waited for batches."""
     with tempfile.TemporaryDirectory() as folder:
-        config = presets.load(preset)
-        config = config.updated({"training.epochs": epochs, "training.figures": False})
-        summary = Trainer(config, Path(folder) / "run").run()
+        config = apply(Config(), presets.read(preset))
+        config = apply(config, {"training": {"epochs": epochs, "figures": False}})
+        summary = train(config, Path(folder) / "run", display=Display(on=False))
     print(f"training by preset {preset}: {summary['data_wait_share']:.1%} of the time waited for batches")
 
 

@@ -108,6 +108,11 @@ class EventDataset(Examples):
             raise ConfigError("time_jitter_us and time_stretch need steps of time, not of a number of events")
         self.augment, self.random_transforms = augment, tuple(random_transforms)
 
+    @property
+    def independent(self) -> bool:
+        """Whether batches may be made on another thread: not by code of others, which may draw from any generator."""
+        return isinstance(self.recordings, Recordings) and not self.random_transforms
+
     def events(self, index: int) -> Events:
         """Return recording ``index`` as events, not augmented."""
         return check_events(self.recordings[int(self.indices[index])], self.sensor_size, where=f"recording {index}")

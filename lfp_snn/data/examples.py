@@ -41,6 +41,11 @@ class Examples(Dataset[tuple[Tensor, int]]):
         self.labels: NDArray[np.int64] = np.asarray(labels, np.int64)
         self._all_labels, self._epoch, self.seed = self.labels, 0, seed
 
+    @property
+    def independent(self) -> bool:
+        """Whether batches may be made on another thread: they draw from no generator that others draw from."""
+        return True
+
     def __len__(self) -> int:
         """Return the number of examples."""
         return len(self.indices)

@@ -32,10 +32,10 @@ def linear_limit(outputs: int) -> float:
 
     Examples
     --------
-    >>> round(linear_limit(1000), 2), round(linear_limit(64), 2)
-    (0.39, 0.27)
+    >>> round(linear_limit(1000), 2), round(linear_limit(64), 2), round(linear_limit(10), 2)
+    (0.25, 0.13, 0.01)
     """
-    return 0.4 * outputs / (outputs + 32)
+    return 0.27 * max(0, outputs - 8) / (outputs + 56)
 
 
 def convolution_limits(inputs: int, outputs: int, columns: int) -> tuple[float, float]:

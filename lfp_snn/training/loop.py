@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lfp_snn.data import Batch, EpochSampler, loader, set_epoch
+from lfp_snn.data.ahead import ahead
 from lfp_snn.errors import DivergenceError, LfpError, require
 from lfp_snn.rewards import scores
 from lfp_snn.training import build as parts
@@ -205,7 +206,8 @@ class Run:
         self.display.begin_epoch(state.epoch + 1, c.epochs, len(batches))
         tally = Tally(self.task.splits.classes, fabric.device)
         waited, started = 0.0, time.perf_counter()
-        source = iter(batches)
+        alone = not batches.num_workers and getattr(batches.dataset, "independent", False)
+        source = ahead(batches) if alone else iter(batches)
         for i in range(len(batches)):
             asked = time.perf_counter()
             batch = Batch(*fabric.to_device(tuple(next(source))))
