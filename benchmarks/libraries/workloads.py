@@ -109,5 +109,6 @@ WORKLOADS = {
         f"5-{n}": Workload(f"{n}-{n}, a picture, T=500, B=16", mlp(n, n), (n,), 500, 16, total=True)
         for n in (512, 1024, 2048)
     },
+    "6": Workload("eight layers of 500, 5 % events, T=100, B=64", mlp(500, *[500] * 8, 10), (500,), 100, 64, 0.05),
 }
 """The workloads by number. In the fifth, that of the Open Neuromorphic benchmark, the loss is the sum of the output."""

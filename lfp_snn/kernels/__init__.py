@@ -17,10 +17,10 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from lfp_snn.kernels import cpu, cpu_recurrent, reference
+from lfp_snn.kernels import cpu, cpu_recurrent, half, reference
 from lfp_snn.kernels.dynamics import Dynamics, Parameters, Reset, Start
 
-__all__ = ["Dynamics", "Parameters", "Reset", "Start", "cpu", "cpu_recurrent", "reference", "select", "use"]
+__all__ = ["Dynamics", "Parameters", "Reset", "Start", "cpu", "cpu_recurrent", "half", "reference", "select", "use"]
 
 _forced: list[ModuleType] = []
 

@@ -87,6 +87,23 @@ def spread_bits(typing, bits, row, k):
 
 
 @intrinsic
+def bits_of_float(typing, x):
+    """Return the bits of a 32-bit number."""
+    return types.uint32(types.float32), lambda context, builder, signature, arguments: builder.bitcast(
+        arguments[0], _I32
+    )
+
+
+@intrinsic
+def float_of_bits(typing, bits):
+    """Return the 32-bit number of these bits."""
+    kind = ir.FloatType()
+    return types.float32(types.uint32), lambda context, builder, signature, arguments: builder.bitcast(
+        arguments[0], kind
+    )
+
+
+@intrinsic
 def lowest_bit(typing, bits):
     """Return the place of the lowest bit that is set; some bit has to be."""
     return types.int64(types.uint64), lambda context, builder, signature, arguments: builder.cttz(arguments[0], _I1(1))

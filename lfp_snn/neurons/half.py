@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lfp_snn.kernels import cpu, half, select
+
 _AT_A_TIME = 1 << 18
 
 
@@ -21,6 +23,8 @@ def round_membrane(v: Tensor, spikes: Tensor, threshold: Tensor) -> Tensor:
     >>> (round_membrane(v, (v > 1).float(), torch.tensor(1.0)) > 1).tolist()
     [[[True, False]]]
     """
+    if select(v) is cpu and v.dtype == torch.float32:
+        return half.round_membrane(v, spikes, threshold)
     rounded = torch.empty(v.shape, dtype=torch.bfloat16, device=v.device)
     together = max(1, _AT_A_TIME // v[0].numel())
     threshold = threshold.expand(v.shape)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lfp_snn import ALIF, LFP, LIF, CubaLIF, Sequential, keep_membranes, rewards
+from lfp_snn import ALIF, LFP, LIF, CubaLIF, Sequential, keep_membranes, kernels, rewards
 from lfp_snn.neurons.half import round_membrane
 
 
@@ -17,11 +17,22 @@ from lfp_snn.neurons.half import round_membrane
 def test_no_spike_is_lost_or_made(threshold: float, seed: int, scale: float) -> None:
     v = threshold + scale * torch.randn(3, 4, 50, generator=torch.Generator().manual_seed(seed))
     v[0, 0, 0] = threshold  # no spike
-    theta = torch.tensor(threshold)
-    rounded = round_membrane(v, (v > theta).float(), theta)
-    assert rounded.dtype == torch.bfloat16
-    assert torch.equal(rounded.float() > theta, v > theta)
-    torch.testing.assert_close(rounded.float(), v, rtol=2**-7, atol=1e-38)
+    for theta in (torch.tensor([threshold]), torch.full((50,), threshold), torch.full((3, 4, 50), threshold)):
+        rounded = round_membrane(v, (v > theta).float(), theta)
+        assert rounded.dtype == torch.bfloat16
+        assert torch.equal(rounded.float() > theta, v > theta)
+        torch.testing.assert_close(rounded.float(), v, rtol=2**-7, atol=1e-38)
+        with kernels.use(kernels.reference):
+            assert torch.equal(round_membrane(v, (v > theta).float(), theta), rounded)
+
+
+def test_next_to_zero_and_to_every_exponent() -> None:
+    theta = torch.tensor([0.0])
+    v = torch.tensor([0.0, -0.0, 1e-45, -1e-45, 2.0**-126, -(2.0**-126), 3e38, -3e38])[None, None]
+    rounded = round_membrane(v, (v > 0).float(), theta)
+    assert torch.equal(rounded > 0, v > 0)
+    with kernels.use(kernels.reference):
+        assert torch.equal(round_membrane(v, (v > 0).float(), theta), rounded)
 
 
 NEURONS = {
