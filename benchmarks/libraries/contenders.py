@@ -6,6 +6,7 @@ layer ``[T, B, N]`` for fresh weights. Libraries are imported inside, since each
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -265,6 +266,35 @@ def products(workload: Workload, x: Tensor, y: Tensor, weights: Weights) -> Made
     return step, lambda: torch.zeros(0)
 
 
+def traffic(workload: Workload, x: Tensor, weights: Weights) -> int:
+    """Return the bytes that a step moves at least where nothing stays in a cache.
+
+    Of a neuron and step (36 bytes): the current is written and read, the membrane written over it and read again; the
+    spike is written and read; its message is written and read; and the answer is written and read. Under a picture the
+    first layer's current and answer are those of one step. Of a weight (44 bytes): it is read forwards and backwards,
+    its message written and scaled, and Adam reads and writes it with its two moments.
+    """
+    shape, count, first = tuple(x.shape[1 if workload.static else 2 :]), 0, True
+    for kind, *sizes in workload.layers:
+        if kind == "linear":
+            shape = (sizes[1],)
+        elif kind == "conv":
+            shape = (sizes[1], shape[1] - sizes[2] + 1, shape[2] - sizes[2] + 1)
+        elif kind == "pool":
+            shape = (shape[0], shape[1] // sizes[0], shape[2] // sizes[0])
+        elif kind in ("lif", "recurrent"):
+            count += (20 if first and workload.static else 36) * workload.steps * workload.batch * math.prod(shape)
+            first = False
+    return count + 4 * x.numel() + 44 * sum(w.numel() for w in weights)
+
+
+def memory(workload: Workload, x: Tensor, y: Tensor, weights: Weights) -> Made:
+    """Move the bytes of a step alone: a copy reads one half of them and writes the other."""
+    here = torch.zeros(traffic(workload, x, weights) // 8)
+    there = torch.zeros_like(here)
+    return lambda: there.copy_(here), lambda: torch.zeros(0)
+
+
 CONTENDERS: dict[str, Callable[..., Made]] = {
     "lfp_snn LFP": lambda *given: ours(*given, lfp=True),
     "lfp_snn LFP, bfloat16": lambda *given: ours(*given, lfp=True, half=True),
@@ -274,4 +304,8 @@ CONTENDERS: dict[str, Callable[..., Made]] = {
     "spikingjelly": spikingjelly,
     "lfprop": lfprop,
     "dense products": products,
+    "memory": memory,
 }
+
+FLOORS = ("dense products", "memory")
+"""Contenders that train nothing: what a step takes at the least if it is dense, and if it moves its bytes."""

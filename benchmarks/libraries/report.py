@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from benchmarks.libraries.contenders import FLOORS
 from lfp_snn.explain.figures.style import paper
 
 OURS = "lfp_snn LFP"
@@ -28,7 +29,7 @@ def table(title: str, found: dict[str, Any]) -> str:
         tenths = statistics.quantiles(ratios, n=10) if len(ratios) > 1 else [ratios[0]] * 9
         spread = f"{statistics.median(ratios):.2f} ({tenths[0]:.2f} .. {tenths[-1]:.2f})"
         memory = (f"{each['memory']:.0f}", f"{each['memory'] / max(ours['memory'], 1):.1f}")
-        if name == "dense products":
+        if name in FLOORS:
             memory = ("", "")
         time = 1e3 * statistics.median(each["seconds"])
         lines.append(f"| {name} | {time:.1f} | {'' if name == OURS else spread} | {memory[0]} | {memory[1]} |")

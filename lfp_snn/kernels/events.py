@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lfp_snn.kernels.bits import CACHED, Bits, list_bits
-from lfp_snn.kernels.threads import over_batch
+from lfp_snn.kernels.threads import over_batch, parts_of
 from lfp_snn.kernels.vectors import (
     BITS,
     VECTOR_BYTES,
@@ -161,13 +161,22 @@ def add_dots(parts, block, top, index, begin, end, message, row, j, n, out, to, 
         row_dots(parts, block, top, index, begin, end, spare, own, 0, out, to)
 
 
+@njit(inline="always")
+def _share(by_columns, first, last, rows, columns, width):
+    """Return the rows and columns of a thread's share: blocks of columns ``first`` to ``last``, or these rows."""
+    if by_columns:
+        return 0, rows, first * width, min(last * width, columns)
+    return first, last, 0, columns
+
+
 @njit(**CACHED)
-def _weighted_rows(parts, start, index, value, weight, ready, bias, out, first, last):
+def _weighted_rows(parts, start, index, value, weight, ready, bias, out, by_columns, begin_at, end_at):
     width, as_it_is = len(parts) * VECTOR_BYTES // weight.itemsize, len(ready) > 0
+    first, last, left, right = _share(by_columns, begin_at, end_at, len(start) - 1, weight.shape[1], width)
     rows = min(len(weight), BLOCK_BYTES // (width * weight.itemsize))
     block = ready if as_it_is else _empty_block(rows, width, weight)
     spare = np.zeros((1, width), weight.dtype)
-    for j in range(0, weight.shape[1], width):
+    for j in range(left, right, width):
         at = start[first:last].copy()
         for top in range(0, len(weight), rows):
             n = width if as_it_is else _copy_block(weight, top, j, block)
@@ -255,8 +264,18 @@ def weighted_rows(events: Events, weight: Tensor, bias: Tensor | None = None) ->
     out = weight.new_empty(events.rows, outputs)
     parts, matrix = parts_of_block(outputs, weight.element_size()), weight.detach().numpy()
     arrays = events.start, events.index, events.value, matrix, _ready(matrix, parts), offset[None].numpy(), out.numpy()
-    over_batch(_weighted_rows, events.rows, len(events.index) * outputs, parts, *arrays)
+    _over_shares(_weighted_rows, events, outputs, parts, weight.element_size(), *arrays)
     return out
+
+
+def _over_shares(kernel: Any, events: Events, outputs: int, parts: tuple[int, ...], itemsize: int, *args: Any) -> None:
+    """Run a product on several threads: each a number of blocks of columns, if that comes out even, or else of rows.
+
+    A thread copies all blocks that it needs, so sharing rows out copies all of them once a thread.
+    """
+    blocks, work = -(-outputs * itemsize // (len(parts) * VECTOR_BYTES)), len(events.index) * outputs
+    by_columns = blocks % parts_of(events.rows, work) == 0
+    over_batch(kernel, blocks if by_columns else events.rows, work, parts, *args, by_columns)
 
 
 def _ready(matrix: NDArray[Any], parts: tuple[int, ...]) -> NDArray[Any]:

@@ -15,13 +15,11 @@ _KEEP_NO_OUTPUT = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 def offer(x: Tensor, made_by: nn.Module, taken_by: nn.Module) -> None:
     """Mark ``x`` if it passes from a layer to a neuron with nobody looking on (no hooks, no graph that holds it)."""
-    watched = any(
-        hooks
-        for module in (made_by, taken_by)
-        for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
-    )
-    everywhere = torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks
-    if type(made_by) in _KEEP_NO_OUTPUT and not (watched or everywhere or torch.compiler.is_compiling()):
+    if type(made_by) not in _KEEP_NO_OUTPUT or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return
+    pair = made_by, taken_by
+    watched = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in pair)
+    if not (watched or torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks):
         setattr(x, _SPARE, x._version)
 
 

@@ -11,6 +11,7 @@ pytest.importorskip("norse")
 pytest.importorskip("spikingjelly")
 
 from benchmarks.libraries import __main__ as libraries
+from benchmarks.libraries.contenders import traffic
 from benchmarks.libraries.report import table
 from benchmarks.libraries.workloads import Workload, mlp
 
@@ -33,6 +34,7 @@ PEERS = [
     "norse",
     "spikingjelly",
     "dense products",
+    "memory",
 ]
 
 
@@ -57,6 +59,14 @@ def test_all_libraries_fire_the_same_spikes_and_are_timed() -> None:
 )
 def test_convolutions_and_recurrent_weights(workload: Workload, peer: str) -> None:
     assert list(measure(workload, ["lfp_snn LFP", peer])) == ["lfp_snn LFP", peer]
+
+
+def test_bytes_of_a_step() -> None:
+    neurons, weights = 6 * 8 * (30 + 4), 20 * 30 + 30 * 4
+    assert traffic(SMALL, SMALL.inputs(), SMALL.weights()) == 36 * neurons + 4 * 6 * 8 * 20 + 44 * weights
+    maps, weights = 6 * 5 * 3 * 6 * 6, 3 * 9 + 27 * 4
+    expected = 20 * maps + 36 * 6 * 5 * 4 + 4 * 5 * 64 + 44 * weights
+    assert traffic(CONVOLUTIONS, CONVOLUTIONS.inputs(), CONVOLUTIONS.weights()) == expected
 
 
 def test_what_a_library_cannot_do_is_left_out() -> None:

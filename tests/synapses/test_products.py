@@ -301,3 +301,18 @@ def test_more_rows_of_weights_than_a_block_holds() -> None:
     listed = events.listed(find(wide), wide).transposed()
     message = torch.randn(4000, 150, dtype=torch.double)
     torch.testing.assert_close(events.weighted_rows(listed, message), wide.t() @ message)
+
+
+@pytest.mark.parametrize("outputs", [512, 600, 10], ids=["blocks of columns", "rows", "one block"])
+def test_threads_share_out_columns_or_rows(outputs: int) -> None:
+    x, weight = spikes(200, 300, activity=0.2, dtype=torch.float32), torch.rand(300, outputs) - 0.5
+    few, before = events.listed(find(x), x), torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            bias = torch.rand(outputs)
+            torch.testing.assert_close(events.weighted_rows(few, weight, bias), x @ weight + bias)
+            turned = events.weighted_rows(few.transposed(), torch.ones(200, outputs))
+            torch.testing.assert_close(turned, x.t() @ torch.ones(200, outputs))
+    finally:
+        torch.set_num_threads(before)
