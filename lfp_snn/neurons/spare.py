@@ -19,7 +19,8 @@ def offer(x: Tensor, made_by: nn.Module, taken_by: nn.Module) -> None:
         return
     pair = made_by, taken_by
     watched = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in pair)
-    if not (watched or torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks):
+    replaced = any("forward" in vars(m) for m in pair)  # of one module, as some libraries do to look on
+    if not (watched or replaced or torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks):
         setattr(x, _SPARE, x._version)
 
 

@@ -115,6 +115,12 @@ def test_layers_that_may_keep_their_output_keep_it(monkeypatch: pytest.MonkeyPat
     assert torch.equal(net[0].last, nn.functional.linear(x, net[0].weight, net[0].bias))
 
 
+def test_a_forward_that_was_replaced_may_keep_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network()
+    net[0].forward = lambda x: nn.functional.linear(x, net[0].weight)
+    assert currents(net, monkeypatch) == [False, True]
+
+
 def test_two_neurons_may_share_a_current_outside_a_chain() -> None:
     layer, first, second = nn.Linear(20, 30), LIF(), LIF(beta=0.5)
     trunk, x = Sequential(layer), torch.rand(SHAPE)
