@@ -179,29 +179,13 @@ def _weighted_rows(parts, start, index, value, weight, ready, bias, out, by_colu
     for j in range(left, right, width):
         at = start[first:last].copy()
         for top in range(0, len(weight), rows):
-            n = width if as_it_is else _copy_block(weight, top, j, block)
+            n, skipped = (width, 0) if as_it_is else (_copy_block(weight, top, j, block), top)
             for r in range(first, last):
                 begin, end = at[r - first], start[r + 1]
                 if top + rows < len(weight):
                     at[r - first] = end = _up_to(index, begin, end, top + rows)
                 origin, before = (bias, 0) if top == 0 else (out, r)
-                add_rows(
-                    parts,
-                    block,
-                    0 if as_it_is else top,
-                    index,
-                    value,
-                    begin,
-                    end,
-                    origin,
-                    before,
-                    out,
-                    r,
-                    j,
-                    n,
-                    spare,
-                    0,
-                )
+                add_rows(parts, block, skipped, index, value, begin, end, origin, before, out, r, j, n, spare, 0)
 
 
 @njit(**CACHED)
@@ -264,18 +248,12 @@ def weighted_rows(events: Events, weight: Tensor, bias: Tensor | None = None) ->
     out = weight.new_empty(events.rows, outputs)
     parts, matrix = parts_of_block(outputs, weight.element_size()), weight.detach().numpy()
     arrays = events.start, events.index, events.value, matrix, _ready(matrix, parts), offset[None].numpy(), out.numpy()
-    _over_shares(_weighted_rows, events, outputs, parts, weight.element_size(), *arrays)
-    return out
-
-
-def _over_shares(kernel: Any, events: Events, outputs: int, parts: tuple[int, ...], itemsize: int, *args: Any) -> None:
-    """Run a product on several threads: each a number of blocks of columns, if that comes out even, or else of rows.
-
-    A thread copies all blocks that it needs, so sharing rows out copies all of them once a thread.
-    """
-    blocks, work = -(-outputs * itemsize // (len(parts) * VECTOR_BYTES)), len(events.index) * outputs
+    # Threads share out blocks of columns where that comes out even, and copy their own; sharing rows, each copies all.
+    blocks = -(-outputs * weight.element_size() // (len(parts) * VECTOR_BYTES))
+    work = len(events.index) * outputs
     by_columns = blocks % parts_of(events.rows, work) == 0
-    over_batch(kernel, blocks if by_columns else events.rows, work, parts, *args, by_columns)
+    over_batch(_weighted_rows, blocks if by_columns else events.rows, work, parts, *arrays, by_columns)
+    return out
 
 
 def _ready(matrix: NDArray[Any], parts: tuple[int, ...]) -> NDArray[Any]:

@@ -50,7 +50,7 @@ def _contiguous(*tensors: Tensor) -> list[Tensor]:
 
 
 def forward(
-    current: Tensor, p: Parameters, start: Start, steps: int, dynamics: Dynamics, keep: bool
+    current: Tensor, p: Parameters, start: Start, steps: int, dynamics: Dynamics, keep: bool, over: bool = False
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Run the neuron for all steps (see :func:`lfp_snn.kernels.reference.forward`)."""
     _, batch, features = current.shape
@@ -76,6 +76,7 @@ def backward_lfp(
     epsilon: float,
     readout: bool,
     static: bool,
+    over: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
     """Share reward out over the currents (see :func:`lfp_snn.kernels.reference.backward_lfp`)."""
     steps, batch, features = v.shape
@@ -102,6 +103,7 @@ def backward_surrogate(
     slope: float,
     attach_reset: bool,
     static: bool,
+    over: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
     """Back-propagate through time (see :func:`lfp_snn.kernels.reference.backward_surrogate`)."""
     steps, batch, features = v.shape

@@ -42,9 +42,11 @@ def _carried(v: Tensor, s: Tensor, p: Parameters, dynamics: Dynamics) -> tuple[T
 
 
 def forward(
-    current: Tensor, p: Parameters, start: Start, steps: int, dynamics: Dynamics, keep: bool
+    current: Tensor, p: Parameters, start: Start, steps: int, dynamics: Dynamics, keep: bool, over: bool = False
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Run the neuron for all steps.
+
+    ``over`` says that the membrane may take the place of a current of all steps; these kernels never do so.
 
     Returns
     -------
@@ -88,6 +90,7 @@ def backward_lfp(
     epsilon: float,
     readout: bool,
     static: bool,
+    over: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
     """Share the reward of the spikes out over the currents, from the last step to the first.
 
@@ -103,6 +106,8 @@ def backward_lfp(
         The sharing rule (see :mod:`lfp_snn.rules.sharing`).
     static : bool
         Sum the densities over time (for a constant current).
+    over : bool
+        Whether the densities may take the place of the membrane, which nobody needs then. These kernels never do so.
 
     Returns
     -------
@@ -143,6 +148,7 @@ def backward_surrogate(
     slope: float,
     attach_reset: bool,
     static: bool,
+    over: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
     """Back-propagate the gradient of the spikes through time with a surrogate derivative.
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lfp_snn.kernels import Dynamics, Parameters, Start, cpu, select
+from lfp_snn.kernels import Dynamics, Parameters, Start, select
 from lfp_snn.neurons.ambient import RateTerm
 from lfp_snn.neurons.half import round_membrane
 from lfp_snn.neurons.later import Place
@@ -84,11 +84,12 @@ class Backward:
         ``over``: nobody needs the membrane afterwards, and the answer may take its place.
         """
         kernels, s = select(v), self.surrogate
-        given, last = (message, v, p, start, carry, dynamics), (static, over) if kernels is cpu else (static,)
         if self.sharing is not None:
             rule = self.sharing
-            return kernels.backward_lfp(*given, rule.denominator, rule.epsilon, self.readout, *last)  # type: ignore[no-any-return]
-        return kernels.backward_surrogate(*given, type(s).derivative, s.slope, s.attach_reset, *last)  # type: ignore[no-any-return]
+            readout = (rule.denominator, rule.epsilon, self.readout)
+            return kernels.backward_lfp(message, v, p, start, carry, dynamics, *readout, static, over)  # type: ignore[no-any-return]
+        how = (type(s).derivative, s.slope, s.attach_reset)
+        return kernels.backward_surrogate(message, v, p, start, carry, dynamics, *how, static, over)  # type: ignore[no-any-return]
 
     def kept(self, v: Tensor, spikes: Tensor, p: Parameters, start: Start) -> Tensor:
         """Return the membrane ``[T, B, N]`` as it is to be kept for the backward pass."""
@@ -243,9 +244,7 @@ class Scan(torch.autograd.Function):
         flats = [flat(q, features) for q in (beta, theta, kappa, rho)]
         p = Parameters(*flats)  # type: ignore[arg-type]
         keep = any(ctx.needs_input_grad)
-        kernels = select(x)
-        over = (is_spare(x),) if kernels is cpu else ()
-        spikes, v, a = kernels.forward(x.flatten(2), p, start, steps, dynamics, keep, *over)
+        spikes, v, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, keep, is_spare(x))
         out: Tensor = spikes.reshape(steps, *x.shape[1:]).data  # not a view: it may be overwritten (spikes += skip)
         if keep:
             ctx.dynamics, ctx.backward_, ctx.shape, ctx.steps = dynamics, backward, x.shape, steps

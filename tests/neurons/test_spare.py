@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lfp_snn import ALIF, LFP, LIF, CubaLIF, Sequential, kernels, rewards
 from lfp_snn.neurons import spare
+from tests.learning import learned
 
 SHAPE = (12, 6, 20)
 
@@ -48,21 +49,12 @@ def currents(net: Sequential, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 @pytest.mark.parametrize("neuron", NEURONS)
 def test_results_are_those_of_memory_used_once(neuron: str, lfp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     net, x, y, found = network(neuron), 3 * torch.rand(SHAPE), torch.arange(6) % 5, []
-    reward = rewards.RateCoded()
     for once in (False, True):
         if once:
             monkeypatch.setattr("lfp_snn.neurons.scan.is_spare", lambda x: False)
             monkeypatch.setattr("lfp_snn.neurons.recurrent.is_spare", lambda x: False)
             monkeypatch.setattr("lfp_snn.neurons.scan.graph_is_kept", lambda: True)
-        net.zero_grad()
-        if lfp:
-            with LFP().context(net):
-                out = net(x)
-                reward(out, y).backward()
-        else:
-            out = net(x)
-            reward.loss(out, y).backward()
-        found.append([out.detach(), *(p.grad for p in net.parameters())])
+        found.append(learned(net, x, y, lfp))
     assert found[0][0].mean() > 0.01
     for twice, once_only in zip(*found, strict=True):
         assert torch.equal(twice, once_only)

@@ -16,6 +16,7 @@ from lfp_snn.models import lif_cnn, lif_mlp
 from lfp_snn.synapses import Way, mark, product, use
 from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limits, linear_limit
 from lfp_snn.synapses.products import only_spikes
+from tests.learning import learned
 
 few = settings(max_examples=40)
 seeds = st.integers(0, 2**16)
@@ -174,20 +175,11 @@ def test_a_network_learns_the_same_both_ways(network: str, lfp: bool) -> None:
         for p in net.parameters():
             p.mul_(3)  # enough drive for all layers to fire
     x, y = spikes(*shape, activity=0.2), torch.arange(6)
-    reward = rewards.RateCoded()
     results = []
     for way in ("dense", "events"):
         torch.manual_seed(1)
-        net.zero_grad()
         with use(way):  # type: ignore[arg-type]
-            if lfp:
-                with LFP().context(net):
-                    out = net(x)
-                    reward(out, y).backward()
-            else:
-                out = net(x)
-                reward.loss(out, y).backward()
-        results.append([out.detach(), *(p.grad for p in net.parameters())])
+            results.append(learned(net, x, y, lfp))
     assert results[0][0].mean() > 0.01
     assert all(g.abs().sum() > 0 for g in results[0][1:])
     torch.testing.assert_close(results[1], results[0])
