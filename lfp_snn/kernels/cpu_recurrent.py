@@ -76,20 +76,21 @@ def _back(synaptic: bool):
 
     @njit(inline="always")
     def back(t, b, message, extra):
-        words, alpha, own, given, answer, densities, weights = extra
+        words, alpha, own, given, answer, end, densities, weights = extra
         parts, blocks, index, _, spare = weights
-        batch, features = own.shape[1:]
+        steps, (batch, features) = len(answer) // len(end), end.shape
         row, kept = t * batch + b, (t if len(densities) > batch else 0) * batch + b
         densities[kept] = given[row]
-        if synaptic and t + 2 < len(own):
-            own_t, after, answer_t = own[t + 1, b], answer[row + 2 * batch], answer[row + batch]
+        after, after_row = (answer, row + batch) if t + 1 < steps else (end, b)
+        if synaptic and t + 1 < steps:
+            next_answer = answer[row + 2 * batch] if t + 2 < steps else end[b]
             for n in range(features):
-                answer_t[n] = own_t[n] + alpha[n if len(alpha) > 1 else 0] * after[n]
+                after[after_row, n] = own[after_row, n] + alpha[n if len(alpha) > 1 else 0] * next_answer[n]
         first = b * features
         last = list_bits(words[row], index, first)
         for j in range(0, features, blocks.shape[1]):
             n, top = min(blocks.shape[1], features - j), -(j // blocks.shape[1]) * features
-            add_dots(parts, blocks, top, index, first, last, answer, row + batch, j, n, densities, kept, spare, b)
+            add_dots(parts, blocks, top, index, first, last, after, after_row, j, n, densities, kept, spare, b)
 
     return back
 
@@ -142,28 +143,29 @@ def backward_lfp(
     epsilon: float,
     readout: bool,
     keep: bool,
+    over: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor | None, Tensor]]:
     """Return the densities of the membrane's current, of the input and of the spikes, ``[T, B, N]``.
 
     The last, with what came through the recurrent weights, has one step only (the first) if they are not to be kept.
-    ``spikes`` are the bits of ``[T*B, N]``; ``a`` is the adaptation of the first step ``[B, N]``. ``carry`` is what
-    comes from the step after the last through membrane, adaptation and input; that of the first step is the last value.
+    ``over``: the density of the input may take the place of the membrane; where there is a synaptic current, that of
+    the membrane's current is lost then. ``spikes`` are the bits of ``[T*B, N]``; ``a`` is the adaptation of the first
+    step ``[B, N]``. ``carry`` is what comes from the step after the last through membrane, adaptation and input; that
+    of the first step is the last value.
     """
-    _, batch, features = v.shape
-    densities = v.new_empty(len(v) if keep else 1, batch, features)
-    own = v.new_empty(len(v) + 1, batch, features)
-    answer = own if alpha is None else torch.empty_like(own)
-    answer[-1] = carry[2]
+    steps, batch, features = v.shape
+    densities = v.new_empty(steps if keep else 1, batch, features)
+    own = v if over else torch.empty_like(v)
+    answer = own if over or alpha is None else torch.empty_like(v)
     q, g_a = carry[0].clone(), v.new_zeros(batch, 0) if carry[1] is None else carry[1].clone()
     before = v.new_empty(batch, 0) if a is None else a
     scalar, parameters = cpu._parameters(p, features)
-    kernel = cpu._lfp_kernel(form, scalar, readout, False, denominator, _back(alpha is not None))
-    outputs = [q.numpy(), g_a.numpy(), own.numpy()]
-    rows = (x.view(-1, features).numpy() for x in (message.detach().contiguous(), answer, densities))
-    extra = spikes.words, *cpu._arrays(_decay(alpha, v)), own.numpy(), *rows, tuple(_weights(V, batch))
-    arrays = densities.numpy(), *cpu._arrays(v), *parameters, *cpu._arrays(start.v, start.s, before), *outputs
+    kernel = cpu._lfp_kernel(form, scalar, readout, False, denominator, _back(alpha is not None), over)
+    given, *rows = (x.view(-1, features).numpy() for x in (message.detach().contiguous(), own, answer, densities))
+    decay, end = cpu._arrays(_decay(alpha, v), carry[2])
+    extra = spikes.words, decay, rows[0], given, rows[1], end, rows[2], tuple(_weights(V, batch))
+    arrays = densities.numpy(), *cpu._arrays(v), *parameters, *cpu._arrays(start.v, start.s, before, q, g_a, own)
     over_batch(kernel, batch, v.numel(), *arrays, parameters[0].dtype.type(epsilon), extra)
     if alpha is not None:
-        answer[0] = own[0] + alpha.detach() * answer[1]
-    first = q, None if carry[1] is None else g_a, answer[0]
-    return own[:-1], answer[:-1], densities, first
+        answer[0] = own[0] + alpha.detach() * (answer[1] if steps > 1 else carry[2])
+    return own, answer, densities, (q, None if carry[1] is None else g_a, answer[0])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lfp_snn.kernels import Dynamics, Parameters, Start, cpu, cpu_recurrent, select
 from lfp_snn.kernels.bits import find
-from lfp_snn.neurons.scan import Backward, adaptation, after_last, fit, flat, needed, parameter_messages
+from lfp_snn.neurons.scan import Backward, adaptation, after_last, fit, flat, graph_is_kept, needed, parameter_messages
 from lfp_snn.neurons.spare import is_spare
 from lfp_snn.synapses import outer, way
 
@@ -78,8 +78,9 @@ class RecurrentScan(torch.autograd.Function):
         if fused:
             rule = how.sharing
             settings = rule.denominator, rule.epsilon, how.readout, how.record is not None
+            over = not learns and how.record is None and (how.half or not graph_is_kept())
             given = message, V, alpha, ctx.bits, v, start.a, p, start, carry, ctx.dynamics
-            back = cpu_recurrent.backward_lfp(*given, *settings)
+            back = cpu_recurrent.backward_lfp(*given, *settings, over)
         else:
             back = _backward(message, V, alpha, s, v, adaptation(s, p, start), p, start, carry, ctx.dynamics, how)
         own, answers, densities, carry = back

@@ -54,6 +54,7 @@ def test_results_are_those_of_memory_used_once(neuron: str, lfp: bool, monkeypat
             monkeypatch.setattr("lfp_snn.neurons.scan.is_spare", lambda x: False)
             monkeypatch.setattr("lfp_snn.neurons.recurrent.is_spare", lambda x: False)
             monkeypatch.setattr("lfp_snn.neurons.scan.graph_is_kept", lambda: True)
+            monkeypatch.setattr("lfp_snn.neurons.recurrent.graph_is_kept", lambda: True)
         found.append(learned(net, x, y, lfp))
     assert found[0][0].mean() > 0.01
     for twice, once_only in zip(*found, strict=True):
@@ -121,8 +122,9 @@ def test_two_neurons_may_share_a_current_outside_a_chain() -> None:
     assert torch.equal(second(current)[0], second(layer(x))[0])
 
 
-def test_a_graph_that_is_kept_can_be_asked_again() -> None:
-    net, x, y = network(), torch.rand(SHAPE), torch.arange(6) % 5
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_a_graph_that_is_kept_can_be_asked_again(neuron: str) -> None:
+    net, x, y = network(neuron), torch.rand(SHAPE), torch.arange(6) % 5
     with LFP().context(net):
         loss = rewards.RateCoded()(net(3 * x), y)
     first = torch.autograd.grad(loss, list(net.parameters()), retain_graph=True)
