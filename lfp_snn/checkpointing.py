@@ -17,6 +17,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode_stack
+from torch.utils.checkpoint import get_device_states, set_device_states
 
 from lfp_snn.neurons import SpikingNeuron
 from lfp_snn.neurons.ambient import Ambient, ambient, surrounded
@@ -40,9 +41,10 @@ class Stateful(Protocol):
 class _Surroundings:
     """What a forward pass found around it, to be put there again."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.ambient, self.modes, self.way = ambient(), _get_current_function_mode_stack(), way()  # type: ignore[no-untyped-call]
-        self.autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+        kind = device.type if torch.amp.is_autocast_available(device.type) else "cpu"
+        self.autocast = kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
         if any(not isinstance(mode, Pass) for mode in self.modes):
             names = sorted({type(mode).__name__ for mode in self.modes if not isinstance(mode, Pass)})
             raise ValueError(f"time cannot be taken in pieces inside {', '.join(names)}: set checkpoint_steps to 0")
@@ -53,8 +55,7 @@ class _Surroundings:
         with ExitStack() as stack:
             for context in (surrounded(by), use(self.way), *self.modes):
                 stack.enter_context(context)
-            enabled, dtype = self.autocast
-            stack.enter_context(torch.autocast("cpu", dtype=dtype, enabled=enabled))
+            stack.enter_context(torch.autocast(*self.autocast))
             yield
 
 
@@ -63,11 +64,11 @@ class _Run:
 
     def __init__(self, network: nn.Module, x: Tensor, steps: int | None, length: int) -> None:
         self.network, self.x, self.steps = network, x.detach().requires_grad_(x.requires_grad), steps
-        self.around, self.later = _Surroundings(), Later()
+        self.around, self.later = _Surroundings(x.device), Later()
         self.ambient = dataclasses.replace(self.around.ambient, later=self.later)
         total = len(x) if steps is None else steps
         self.pieces = [(k, min(k + length, total)) for k in range(0, total, length)]
-        self.begun: list[tuple[Any, Tensor]] = []  # the state and that of the random numbers at each piece's start
+        self.begun: list[tuple[Any, Tensor, Any]] = []  # the state and those of random numbers at each piece's start
         # Parameters of their own for the pieces: hooks of the real ones are for the sum of all pieces.
         self.own = {p: nn.Parameter(p.detach(), p.requires_grad) for p in network.parameters()}
 
@@ -86,7 +87,7 @@ class _Run:
 
     def begin(self, state: Any) -> None:
         """Note from where the next piece goes on, and begin it for the first time."""
-        self.begun.append((state, torch.get_rng_state()))
+        self.begun.append((state, torch.get_rng_state(), get_device_states(self.x)))
         self.later.begin(first_time=True)
 
     def piece(self, k: int, state: Any) -> tuple[Tensor, Any, Tensor]:
@@ -108,9 +109,11 @@ class _Run:
 
     def again(self, k: int) -> tuple[Tensor, Tensor]:
         """Run piece ``k`` again, as it was the first time."""
-        state, random = self.begun[k]
-        with torch.random.fork_rng(devices=[]), self.around.again(self.ambient):
+        state, random, (devices, of_devices) = self.begun[k]
+        kind = self.x.device.type if devices else "cuda"
+        with torch.random.fork_rng(devices, device_type=kind), self.around.again(self.ambient):
             torch.set_rng_state(random)
+            set_device_states(devices, of_devices, device_type=kind)
             self.later.begin()
             return self.with_graph(k, state)
 

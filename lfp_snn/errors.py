@@ -32,6 +32,10 @@ class ShapeError(LfpError, ValueError):
     """A tensor has the wrong shape, dtype or number of dimensions."""
 
 
+class NonFiniteError(LfpError, ValueError):
+    """NaN or infinity came to a neuron or to a reward: the input held it, or training has diverged."""
+
+
 class ConfigError(LfpError, ValueError):
     """An option, a name or a configuration key is wrong."""
 

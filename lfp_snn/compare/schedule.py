@@ -115,9 +115,7 @@ def work(
         elif running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
-                reason = _reason(future)
-                if reason is None and not job.done():
-                    reason = "it left no result"
+                reason = _reason(future) or _left(job)
                 if reason is None:
                     finished(job)
                 else:
@@ -127,6 +125,14 @@ def work(
     for job in waiting:
         fail(job, "not begun, because what it waits for failed")
     return failures
+
+
+def _left(job: Job) -> str | None:
+    """Return what is wrong with the result that a task left, None if it is there."""
+    try:
+        return None if job.done() else "it left no result"
+    except LfpError as e:
+        return str(e)
 
 
 def _reason(future: Future[str | None]) -> str | None:

@@ -16,7 +16,7 @@ from lfp_snn.diagnosis.learning import Lesson
 from lfp_snn.diagnosis.message import Message, MessageMeter
 from lfp_snn.diagnosis.probe import LINEAR, Probe, Seen
 from lfp_snn.diagnosis.update import Update, updates
-from lfp_snn.errors import ConfigError, LfpError
+from lfp_snn.errors import ConfigError, LfpError, NonFiniteError
 from lfp_snn.neurons import LI
 from lfp_snn.rewards import scores
 from lfp_snn.training.build import Task
@@ -139,9 +139,7 @@ def diagnose(config: Config, task: Task, batches: int = 8) -> Diagnosis:
     try:
         look = _look(lesson)
         kept = conservation(lesson) if rewarded else {}
-    except LfpError:
-        raise
-    except ValueError as e:
+    except NonFiniteError as e:
         raise LfpError(f"the network cannot be diagnosed: {e}") from e
     parameters, diverged = updates(lesson)
     layers = tuple(dataclasses.replace(layer, conservation=kept.get(layer.name)) for layer in look.layers())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lfp_snn.diagnosis.learning import Lesson
-from lfp_snn.errors import LfpError
+from lfp_snn.errors import NonFiniteError
 from lfp_snn.training import build as parts
 
 TINY = 1e-3
@@ -81,9 +81,7 @@ def updates(lesson: Lesson) -> tuple[tuple[Update, ...], bool]:
             before = {name: p.detach().clone() for name, p in trained.items()}
             try:
                 lesson.learn(learner, batch)
-            except LfpError:
-                raise
-            except ValueError:  # a neuron or a reward met NaN
+            except NonFiniteError:
                 diverged = True
                 break
             if config.training.clip_norm:

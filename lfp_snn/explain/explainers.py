@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lfp_snn.errors import ConfigError
-from lfp_snn.explain.relevance import Against, contrast, explain, mode
+from lfp_snn.explain.relevance import Against, contrast, explain
+from lfp_snn.forward import mode
 from lfp_snn.neurons.ambient import Ambient, surrounded
 from lfp_snn.neurons.surrogate import ATan, Surrogate
 from lfp_snn.propagation import LFP

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lfp_snn.data import Batch
 from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.explain.explainers import Explainer
-from lfp_snn.explain.relevance import mode
+from lfp_snn.forward import mode
 from lfp_snn.rewards import scores
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)

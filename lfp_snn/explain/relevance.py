@@ -9,8 +9,6 @@ was trained does not matter.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -20,6 +18,7 @@ from torch import Tensor, nn
 from lfp_snn.containers import State
 from lfp_snn.diagnosis.probe import Probe
 from lfp_snn.errors import ConfigError, ShapeError
+from lfp_snn.forward import mode
 from lfp_snn.neurons import SpikingNeuron
 from lfp_snn.propagation import LFP
 from lfp_snn.rewards import Given, Reward, scores
@@ -272,19 +271,3 @@ def _spiking(neuron: SpikingNeuron, output: Tensor, batch: int) -> Layer:
         return Layer(output, torch.zeros_like(output))
     spikes, relevance, membrane, threshold, carried = neuron.record
     return Layer(spikes.detach(), batch * relevance, membrane, threshold, batch * carried)
-
-
-@contextmanager
-def mode(network: nn.Module, training: bool) -> Iterator[None]:
-    """Run a network as in training or in evaluation, and leave modes and buffers as they were."""
-    modes = {module: module.training for module in network.modules()}
-    buffers = [(b, b.clone()) for b in network.buffers()] if training else []
-    network.train(training)
-    try:
-        yield
-    finally:
-        for module, before in modes.items():
-            module.training = before
-        with torch.no_grad():
-            for buffer, content in buffers:
-                buffer.copy_(content)

@@ -17,7 +17,8 @@ from torch import Tensor
 from lfp_snn.containers import Sequential, State
 from lfp_snn.data.guard import check_whole
 from lfp_snn.errors import ConfigError, ShapeError
-from lfp_snn.explain.relevance import Explanation, explain, mode
+from lfp_snn.explain.relevance import Explanation, explain
+from lfp_snn.forward import mode
 from lfp_snn.rewards.base import check
 
 

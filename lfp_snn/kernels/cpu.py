@@ -154,8 +154,9 @@ def _lfp_kernel(
                         if adaptive:
                             reward += g_ab[n] if fired else zero
                         d = beta.dtype.type(share(w, i, be, reset, adapt, x[n]))
-                        g = (reward + q_b[n]) / (d + (epsilon if d >= zero else -epsilon))
-                        g = g if abs(g) > least else zero
+                        d += epsilon if d >= zero else -epsilon
+                        g = (reward + q_b[n]) / d
+                        g = g if abs(g) > least and d != zero else zero
                         q_b[n] = be * w * g
                         if adaptive:
                             g_ab[n] = rh * g_ab[n] - ka * g

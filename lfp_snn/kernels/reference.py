@@ -128,7 +128,8 @@ def backward_lfp(
         if g_a is not None:
             reward = reward + s * g_a
         d = denominator(w, i, p.beta, reset, adapt, v[t])
-        n = (reward + q) / (d + epsilon * torch.where(d >= 0, 1.0, -1.0).to(d.dtype))
+        d = d + epsilon * torch.where(d >= 0, 1.0, -1.0).to(d.dtype)
+        n = torch.where(d == 0, 0.0, (reward + q) / d)  # with epsilon 0: where there are no terms to share it out to
         q = p.beta * w * n
         g_a = _adaptation_message(g_a, n, p)
         density.append(n)

@@ -139,7 +139,8 @@ def backward_lfp(
         if ADAPTIVE:
             reward += s * g_a
         d = DENOMINATOR(w, x - (be * w - reset), be, reset, adapt, x)
-        g = (reward + q) / (d + tl.where(d >= 0, EPSILON, -EPSILON).to(WIDE))
+        d += tl.where(d >= 0, EPSILON, -EPSILON).to(WIDE)
+        g = tl.where(d == 0, 0, (reward + q) / d)
         q = be * w * g
         if ADAPTIVE:
             g_a = rh * g_a - ka * g

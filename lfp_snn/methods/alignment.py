@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lfp_snn.methods.base import Learner, around_forward, surround
+from lfp_snn.forward import around_forward, inside
+from lfp_snn.methods.base import Learner, surround
 from lfp_snn.methods.gradient import SurrogateGradient
 from lfp_snn.methods.rewire import Rewire, backward_only
 from lfp_snn.neurons.ambient import RateTerm
@@ -61,7 +62,7 @@ class FeedbackAlignment(SurrogateGradient):
                 random[k] = random_like(weight, self.seed, k) / weight[0].numel() ** 0.5
             return y + backward_only(apply(x, random[k], None))
 
-        return Learner(network, surround(network, self.ambient), around_forward(network, lambda: Rewire(wire)))
+        return Learner(network, surround(network, self.ambient), around_forward(network, inside(lambda: Rewire(wire))))
 
 
 def random_like(weight: Tensor, seed: int, k: int) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lfp_snn.forward import around_forward, inside
 from lfp_snn.neurons.ambient import Ambient, surrounded
 
 Criterion = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -114,26 +114,6 @@ class Method:
         raise NotImplementedError
 
 
-def around_forward(network: nn.Module, make: Callable[[], AbstractContextManager[Any]]) -> Callable[[], None]:
-    """Put a fresh context around every forward pass of a network; return what ends that."""
-    running: list[ExitStack] = []
-
-    def enter(module: nn.Module, args: Any) -> None:
-        running.append(ExitStack())
-        running[-1].enter_context(make())
-
-    def leave(module: nn.Module, args: Any, output: Any) -> None:
-        running.pop().close()
-
-    handles = [network.register_forward_pre_hook(enter), network.register_forward_hook(leave, always_call=True)]
-
-    def remove() -> None:
-        for handle in handles:
-            handle.remove()
-
-    return remove
-
-
 def surround(network: nn.Module, by: Ambient) -> Callable[[], None]:
     """Ask ``by`` of the neurons in every forward pass of a network; return what ends that."""
-    return around_forward(network, lambda: surrounded(by))
+    return around_forward(network, inside(lambda: surrounded(by)))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lfp_snn.containers import Residual, Sequential, advance
+from lfp_snn.forward import mode
 from lfp_snn.neurons import SpikingNeuron
 
 _SCALE_ALONG = (
@@ -53,11 +54,8 @@ def calibrate(net: Sequential, x: Tensor, rate: float = 0.1, *, steps: int | Non
     """
     if not 0 < rate < 1:
         raise ValueError(f"the rate must lie in (0, 1) spikes a step, got {rate}")
-    was_training = net.training
-    net.eval()
-    with torch.no_grad():
+    with mode(net, training=False), torch.no_grad():
         _walk(net, x, rate, steps, halvings)
-    net.train(was_training)
 
 
 def _walk(net: Sequential, x: Tensor, rate: float, steps: int | None, halvings: int) -> tuple[Tensor, int | None]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lfp_snn.errors import ShapeError
+from lfp_snn.errors import NonFiniteError, ShapeError
 from lfp_snn.kernels import Dynamics, Reset, Start
 from lfp_snn.neurons import compiled
 from lfp_snn.neurons.ambient import ambient
@@ -95,8 +95,10 @@ class TimeModule(nn.Module):
 
     def _check_finite(self, v: Tensor) -> None:
         """Raise if NaN or infinity entered: the membrane keeps it, so the last step is enough to look at."""
-        if v.device.type == "cpu" and not torch.compiler.is_compiling() and not math.isfinite(float(v.detach().sum())):
-            raise ValueError(
+        if v.device.type != "cpu" or torch.compiler.is_compiling():
+            return
+        if not math.isfinite(float(v.detach().sum(dtype=torch.promote_types(v.dtype, torch.float32)))):
+            raise NonFiniteError(
                 f"the membrane of {type(self).__name__} holds NaN or infinity: look for it in input and weights"
             )
 

@@ -7,7 +7,7 @@ no membrane in between. It serves the surrogate gradient: under LFP a compiled n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,27 +16,17 @@ from torch import Tensor
 from lfp_snn.kernels import Dynamics, Start
 from lfp_snn.neurons.recurrent import RecurrentScan
 from lfp_snn.neurons.scan import Backward, Scan
-from lfp_snn.neurons.surrogate import Surrogate
+from lfp_snn.neurons.surrogate import KNOWN, Surrogate
 from lfp_snn.neurons.synapse import LeakyIntegral
 
 _Four = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def _subclasses(of: type[Surrogate]) -> Iterator[type[Surrogate]]:
-    for surrogate in of.__subclasses__():
-        yield surrogate
-        yield from _subclasses(surrogate)
-
-
-def _name(surrogate: type[Surrogate]) -> str:
-    return f"{surrogate.__module__}.{surrogate.__qualname__}"
-
-
 def _run(
-    tensors: Sequence[Tensor | None], steps: int, reset: str, delayed: bool, name: str, slope: float, attach: bool
+    tensors: Sequence[Tensor | None], steps: int, reset: str, delayed: bool, number: int, slope: float, attach: bool
 ) -> _Four:
     x, V, alpha, beta, theta, kappa, rho, v, s, a, i = tensors
-    surrogate = next(found for found in _subclasses(Surrogate) if _name(found) == name)(slope, attach)
+    surrogate = KNOWN[number](slope, attach)
     own, rest = (beta, theta, kappa, rho), (Dynamics(reset, delayed, kappa is not None), Backward(None, surrogate))  # type: ignore[arg-type]
     start = Start(v, s, a)  # type: ignore[arg-type]
     if V is None:
@@ -62,12 +52,12 @@ def _scan(
     steps: int,
     reset: str,
     delayed: bool,
-    name: str,
+    number: int,
     slope: float,
     attach: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     with torch.no_grad():
-        return _run((x, V, alpha, beta, theta, kappa, rho, v, s, a, i), steps, reset, delayed, name, slope, attach)
+        return _run((x, V, alpha, beta, theta, kappa, rho, v, s, a, i), steps, reset, delayed, number, slope, attach)
 
 
 @_scan.register_fake
@@ -93,7 +83,7 @@ def _scan_backward(
     steps: int,
     reset: str,
     delayed: bool,
-    name: str,
+    number: int,
     slope: float,
     attach: bool,
     needed: Sequence[int],
@@ -104,7 +94,7 @@ def _scan_backward(
         for k in needed:
             leaves.append(tensors[k].detach().requires_grad_())  # type: ignore[union-attr]
             tensors[k] = leaves[-1]
-        spikes = _run(tensors, steps, reset, delayed, name, slope, attach)[0]
+        spikes = _run(tensors, steps, reset, delayed, number, slope, attach)[0]
         return list(torch.autograd.grad(spikes, leaves, message))
 
 
@@ -139,7 +129,7 @@ def scan(
     ``tensors`` are ``x, V, alpha, beta, theta, kappa, rho`` of :class:`RecurrentScan` (``V`` is ``None`` for neurons
     without recurrent weights), then the state ``v, s, a, i`` to start from. Returns spikes and the state at the end.
     """
-    how = dynamics.reset, dynamics.delayed, _name(type(surrogate)), surrogate.slope, surrogate.attach_reset
+    how = dynamics.reset, dynamics.delayed, surrogate.number, surrogate.slope, surrogate.attach_reset
     spikes, v, a, i = _scan(*tensors, steps, *how)
     return spikes, v.detach(), None if tensors[9] is None else a.detach(), None if tensors[10] is None else i.detach()
 

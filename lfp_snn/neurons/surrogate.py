@@ -8,7 +8,10 @@ sharing rules of LFP.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+KNOWN: list[type[Surrogate]] = []
+"""Every subclass by its number, which is what a compiled network knows it by (names come twice in a notebook)."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,13 @@ class Surrogate:
 
     slope: float = 2.0
     attach_reset: bool = False
+    number: ClassVar[int]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give each subclass its number."""
+        super().__init_subclass__(**kwargs)
+        cls.number = len(KNOWN)
+        KNOWN.append(cls)
 
     @staticmethod
     def derivative(x: Any, slope: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from lfp_snn.errors import ShapeError, UnknownLayerError, suggest
+from lfp_snn.forward import Passage, around_forward, inside
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
 from lfp_snn.propagation.density import HandThrough
 from lfp_snn.propagation.feedback import Scaler, mark_parameters
-from lfp_snn.propagation.foreign import Finish, alive, live_of
+from lfp_snn.propagation.foreign import Live, alive, live_of
 from lfp_snn.propagation.mode import PENDING, Pass, settled
 from lfp_snn.propagation.readout import receive_reward
 from lfp_snn.rules import layer
@@ -146,48 +147,41 @@ class LFP:
         written = getattr(model, "_orig_mod", model)  # of a compiled network: the names that its author knows
         names = {id(p): name for name, p in written.named_parameters()}
         modules = list(model.modules())
-        running: list[ExitStack] = []
         rules = [self.rule]
 
-        def enter(module: nn.Module, args: Any) -> None:
-            stack = ExitStack()
-            running.append(stack)  # first, as it is also left if entering fails
-            if torch.is_grad_enabled():
+        def passage(module: nn.Module, args: Any, kwargs: Any) -> Passage:
+            if not torch.is_grad_enabled():
+                return (yield None)
+            outermost = ambient().sharing is None
+            with ExitStack() as stack:
                 if "torch._dynamo" in sys.modules:  # if not, nothing is compiled: attach to what torch.compile returns
                     stack.enter_context(torch.compiler.set_stance("force_eager"))
                 mark_parameters(modules)
                 scaler = self._scaler()
                 stack.enter_context(surrounded(self._ambient(scaler)))
                 stack.enter_context(Pass(rules, scaler, names))
+                output = yield None
+            return receive_reward(output, self.epsilon) if outermost else output
 
-        def leave(module: nn.Module, args: Any, output: Any) -> Any:
-            running.pop().close()
-            outermost = ambient().sharing is None
-            return receive_reward(output, self.epsilon) if outermost and torch.is_grad_enabled() else output
-
-        handles = [
-            model.register_forward_pre_hook(enter),
-            model.register_forward_hook(leave, always_call=True, prepend=True),
-        ]
+        ends = [around_forward(model, passage, first=True)]
         for module, rule in self._own_rules(written):
-            handles.append(module.register_forward_pre_hook(lambda m, a, rule=rule: rules.append(rule)))
-            handles.append(module.register_forward_hook(lambda m, a, y: _drop(rules), always_call=True))
+            ends.append(around_forward(module, inside(partial(_put, rules, rule))))
             if isinstance(rule, layer.Pass):
-                handles += _hand_through(module, rule.epsilon)
+                ends.append(around_forward(module, partial(_hand_through, epsilon=rule.epsilon)))
         for module in modules:
             if _is_activation(module):
-                handles += self._as_activation(module)
+                ends.append(around_forward(module, partial(_as_activation, epsilon=self.epsilon)))
             live = live_of(module)
             if live is not None:
-                handles += _run_inside(module, partial(alive, module, live))
+                ends.append(around_forward(module, partial(_run_inside, live=live), first=True))
 
         in_place = [(m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None]
         for module, _ in in_place:
             module._compiled_call_impl = None
 
         def remove() -> None:
-            for handle in handles:
-                handle.remove()
+            for end in ends:
+                end()
             for module, call in in_place:
                 module._compiled_call_impl = call
 
@@ -199,26 +193,6 @@ class LFP:
 
     def _ambient(self, scaler: Scaler) -> Ambient:
         return Ambient(self.sharing, scale=scaler, rate_term=self.homeostasis, record=self.record)
-
-    def _as_activation(self, module: nn.Module) -> list[Any]:
-        """Run a module without reward inside, and hand the reward of its output through to its input."""
-        running: list[ExitStack] = []
-
-        def enter(module: nn.Module, args: Any) -> None:
-            stack = ExitStack()
-            stack.enter_context(torch.no_grad())
-            running.append(stack)
-
-        def leave(module: nn.Module, args: Any, output: Any) -> Any:
-            running.pop().close()
-            if output is None or not (torch.is_grad_enabled() and args[0].requires_grad):
-                return output
-            return HandThrough.apply(args[0], output, self.epsilon)
-
-        return [
-            module.register_forward_pre_hook(enter),
-            module.register_forward_hook(leave, always_call=True),
-        ]
 
     def _own_rules(self, model: nn.Module) -> Iterator[tuple[nn.Module, Rule]]:
         """Yield the modules that have a rule of their own."""
@@ -236,55 +210,50 @@ class LFP:
 def _is_activation(module: nn.Module) -> bool:
     """Whether a module hands its reward through as a whole."""
     known = type(module).__module__ in _ACTIVATION_MODULES and next(module.parameters(), None) is None
-    return known or type(module) in _activations
+    return known or isinstance(module, tuple(_activations))
 
 
-def _run_inside(module: nn.Module, context: Callable[[], AbstractContextManager[Finish | None]]) -> list[Any]:
-    """Run each forward pass of a module inside a context, and its output through what the context yields."""
-    running: list[tuple[ExitStack, list[Finish | None]]] = []
-
-    def enter(module: nn.Module, args: Any) -> None:
-        running.append((ExitStack(), []))  # first, as it is also left if the context cannot be entered
-        running[-1][1].append(running[-1][0].enter_context(context()))
-
-    def leave(module: nn.Module, args: Any, output: Any) -> Any:
-        stack, finish = running.pop()
-        with stack:
-            return finish[0](output) if output is not None and finish and finish[0] is not None else output
-
-    return [
-        module.register_forward_pre_hook(enter),
-        module.register_forward_hook(leave, always_call=True, prepend=True),
-    ]
+# What surrounds the forward pass of some modules (see lfp_snn.forward).
 
 
-def _hand_through(module: nn.Module, epsilon: float) -> list[Any]:
+def _as_activation(module: nn.Module, args: Any, kwargs: Any, epsilon: float) -> Passage:
+    """Run a module without reward inside, and hand the reward of its output through to its input."""
+    x = args[0] if args else next(iter(kwargs.values()))
+    through = torch.is_grad_enabled() and x.requires_grad
+    with torch.no_grad():
+        output = yield None
+    return HandThrough.apply(x, output, getattr(x, PENDING, epsilon)) if through else output
+
+
+def _run_inside(module: nn.Module, args: Any, kwargs: Any, live: Live) -> Passage:
+    """Run a neuron of another library inside what its adapter puts around it."""
+    with alive(module, live) as finish:
+        output = yield None
+        return output if finish is None else finish(output)
+
+
+def _hand_through(module: nn.Module, args: Any, kwargs: Any, epsilon: float) -> Passage:
     """Hand the reward of a module's output through to its input as a whole; its parameters get feedback as ever."""
-    running: list[Tensor | None] = []
-
-    def enter(module: nn.Module, args: Any) -> Any:
-        through = ambient().sharing is not None and torch.is_grad_enabled() and args[0].requires_grad
-        running.append(args[0] if through else None)
-        return (args[0].detach().clone(), *args[1:]) if through else None
-
-    def leave(module: nn.Module, args: Any, output: Any) -> Any:
-        x = running.pop()
-        if x is None or output is None:
-            return output
-        if not isinstance(output, Tensor) or output.shape != x.shape:
-            made = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            name = type(module).__name__
-            raise ShapeError(f"{name} is to hand its reward through (rule Pass), but makes {made} of {list(x.shape)}")
-        return HandThrough.apply(x, settled(output), getattr(x, PENDING, epsilon))
-
-    return [
-        module.register_forward_pre_hook(enter),
-        module.register_forward_hook(leave, always_call=True),
-    ]
+    name, x = (None, args[0]) if args else next(iter(kwargs.items()))
+    if ambient().sharing is None or not torch.is_grad_enabled() or not x.requires_grad:
+        return (yield None)
+    inner = x.detach().clone()
+    output = yield ((inner, *args[1:]), kwargs) if args else (args, {**kwargs, name: inner})
+    if not isinstance(output, Tensor) or output.shape != x.shape:
+        made = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        name = type(module).__name__
+        raise ShapeError(f"{name} is to hand its reward through (rule Pass), but makes {made} of {list(x.shape)}")
+    return HandThrough.apply(x, settled(output), getattr(x, PENDING, epsilon))
 
 
-def _drop(rules: list[Rule]) -> None:
-    rules.pop()
+@contextmanager
+def _put(rules: list[Rule], rule: Rule) -> Iterator[None]:
+    """Put a rule in force."""
+    rules.append(rule)
+    try:
+        yield
+    finally:
+        rules.pop()
 
 
 def input_relevance(x: Tensor) -> Tensor:

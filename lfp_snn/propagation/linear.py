@@ -115,5 +115,10 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha
     return beta * input + alpha * torch.matmul(mat1, mat2)
 
 
-COMPOSITES: dict[str, Callable[..., Any]] = {"addmm": addmm, "baddbmm": addmm}
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
+    """Return ``beta*input + alpha*(batch1 @ batch2)``."""
+    return beta * input + alpha * torch.matmul(batch1, batch2)
+
+
+COMPOSITES: dict[str, Callable[..., Any]] = {"addmm": addmm, "baddbmm": baddbmm}
 """Functions that are spelled out, by their names."""

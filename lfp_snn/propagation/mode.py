@@ -7,6 +7,7 @@ graph is traced and no module is exchanged.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any
 
 import torch
@@ -49,6 +50,8 @@ def _replace(value: Any, by: Callable[[Tensor], Tensor]) -> Any:
         return by(value)
     if isinstance(value, tuple | list) and any(isinstance(v, Tensor | tuple | list) for v in value):
         return type(value)(_replace(v, by) for v in value)
+    if isinstance(value, dict):
+        return {k: _replace(v, by) for k, v in value.items()}
     return value
 
 
@@ -133,7 +136,7 @@ class Pass(TorchFunctionMode):
 
     def _ready(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """Settle what is pending on the inputs and put scaled parameters in their place."""
-        return _replace(args, self._scaled), {k: _replace(v, self._scaled) for k, v in kwargs.items()}
+        return _replace(args, self._scaled), _replace(kwargs, self._scaled)
 
     def _in_place(self, kind: str, x: Tensor, func: Any, args: Any, kwargs: Any) -> Any:
         """Run a call that overwrites ``x``, and return what it returns."""
@@ -214,21 +217,23 @@ class Pass(TorchFunctionMode):
 
     def _product(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = self._ready(args, kwargs)
-        signals = [k for k, x in enumerate(args) if isinstance(x, Tensor) and x.requires_grad]
-        parameters = [k for k in signals if args[k] in self.scaler]
-        if len(signals) < 2 or parameters:
+        factors = [x for x in _tensors([args, list(kwargs.values())]) if x.requires_grad]
+        if len(factors) < 2 or any(x in self.scaler for x in factors):
             return func(*args, **kwargs)
-        shares = []
-        for k in signals:
-            others = [x.detach() if j in signals and j != k else x for j, x in enumerate(args)]
-            shares.append(func(*others, **kwargs) / len(signals))
-        return sum(shares[1:], shares[0])
+
+        def share(k: int) -> Any:
+            """Return the part of the k-th factor: the others are constants."""
+            numbers = count()
+            values = _replace((args, kwargs), lambda x: x if not x.requires_grad or next(numbers) == k else x.detach())
+            return func(*values[0], **values[1]) / len(factors)
+
+        return sum((share(k) for k in range(1, len(factors))), share(0))
 
     def _quotient(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = self._ready(args, kwargs)
         numerator = () if name_of(func) in RECIPROCALS else args[:1]
         divisors = _replace(tuple(args[len(numerator) :]), Tensor.detach)
-        return func(*numerator, *divisors, **_replace_values(kwargs))
+        return func(*numerator, *divisors, **_replace(kwargs, Tensor.detach))
 
     def _unknown(self, func: Any, args: Any, kwargs: Any) -> Any:
         result = func(*args, **kwargs)
@@ -249,10 +254,6 @@ def _is_divisor(func: Any, exponents: list[Any], kwargs: dict[str, Any]) -> bool
     """Whether an activation is a power with a negative exponent, which is a quotient."""
     exponent = kwargs.get("exponent", exponents[0] if exponents else None)
     return name_of(func) == "pow" and isinstance(exponent, int | float) and exponent < 0
-
-
-def _replace_values(kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {k: _replace(v, Tensor.detach) for k, v in kwargs.items()}
 
 
 def _layer_norm(

@@ -6,6 +6,7 @@ that value. Where it is spikes, the neuron takes the reward as it is: a silent o
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from torch import Tensor
@@ -16,10 +17,10 @@ from lfp_snn.propagation.density import FromReward
 from lfp_snn.propagation.mode import PENDING
 from lfp_snn.rewards.base import OTHER_OUTPUT
 
-# Autograd nodes that only move the elements of their inputs.
-_MOVES = (
-    *("View", "UnsafeView", "ReshapeAlias", "Reshape", "Unflatten", "Transpose", "T", "Permute", "Movedim"),
-    *("Stack", "Cat", "Split", "Unbind", "Select", "Slice", "Unsqueeze", "Squeeze", "Clone", "Alias"),
+# Autograd nodes that only move the elements of their inputs, or cast them.
+_MOVE = re.compile(
+    "(View|UnsafeView|ReshapeAlias|Reshape|Unflatten|Transpose|T|Permute|Movedim|Stack|Cat|Split|SplitWithSizes|Unbind"
+    "|Select|Slice|Index|IndexSelect|Flip|Unsqueeze|Squeeze|Clone|Alias|ToCopy)Backward[0-9]*$"
 )
 
 
@@ -35,7 +36,7 @@ def spiking_sources(output: Tensor) -> list[Backward] | None:
         how = getattr(node, "backward_", None)
         if isinstance(how, Backward) and number == getattr(node, "fired", 0):  # and not the membrane
             found.append(how)
-        elif any(node.name().startswith(move) for move in _MOVES):
+        elif _MOVE.match(node.name()):
             waiting.extend(node.next_functions)
         else:
             return None

@@ -23,17 +23,13 @@ REWARDS: dict[str, Callable[..., Reward]] = {
     "rate-softmax": RateSoftmax,
     "softmax": Softmax,
     "sigmoid": Sigmoid,
-    "binary-sigmoid": BinarySigmoid,
     "bounded-softmax": BoundedSoftmax,
     "correct": CorrectClass,
     "misclassification": Misclassification,
     "maximise": Maximise,
     "minimise": Minimise,
-    "regression": Regression,
-    "given": Given,
-    "judged": Judged,
 }
-"""The rewards by the names that configurations use."""
+"""The rewards for class numbers, by the names that configurations use."""
 
 __all__ = [
     "REWARDS",

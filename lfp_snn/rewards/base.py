@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lfp_snn.errors import ConfigError, ShapeError
+from lfp_snn.errors import ConfigError, NonFiniteError, ShapeError
 
 OTHER_OUTPUT = "_lfp_other_output"
 """On what a network under LFP returns besides the output that takes the reward."""
@@ -44,7 +44,7 @@ class Reward:
     ------
     ShapeError
         If output, target and lengths do not belong together, or the batch is empty.
-    ValueError
+    NonFiniteError
         If the output holds NaN or infinity.
     ConfigError
         If it is not the output that takes the reward: of several that a network returns under LFP, the first.
@@ -81,8 +81,8 @@ def check(output: Tensor, lengths: Tensor | None = None) -> None:
         raise ShapeError(f"a reward takes an output [B, C] or [T, B, C], got shape {list(output.shape)}")
     if output.numel() == 0:
         raise ShapeError(f"the output is empty: shape {list(output.shape)}")
-    if not bool(torch.isfinite(output.detach().sum())):
-        raise ValueError("the output holds NaN or infinity: training has diverged, or the input was not finite")
+    if not bool(output.detach().sum(dtype=torch.promote_types(output.dtype, torch.float32)).isfinite()):
+        raise NonFiniteError("the output holds NaN or infinity: training has diverged, or the input was not finite")
     if lengths is not None:
         if output.dim() != 3:
             raise ShapeError("lengths are given, but the output has no time axis [T, B, C]")

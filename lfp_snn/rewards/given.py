@@ -9,13 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lfp_snn.errors import ShapeError
+from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.rewards.base import Reward, scores, valid
 
 
 @dataclass(repr=False)
 class FromLoss(Reward):
     """The reward ``R = -z * dL/dz`` that stands for a differentiable loss ``L(output, target)`` (mean over the batch).
+
+    Parameters
+    ----------
+    criterion : callable
+        ``criterion(output, target)``, with the class scores ``[B, C]``: of an output over time, its mean over the valid
+        steps.
+    every_step : bool
+        Whether the criterion takes the output of every step, ``[T, B, C]``. It knows nothing of padding then.
 
     Examples
     --------
@@ -25,6 +33,7 @@ class FromLoss(Reward):
     """
 
     criterion: Callable[[Tensor, Tensor], Tensor]
+    every_step: bool = False
 
     def reward(self, output: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return minus the output times the derivative of the loss, per sample."""
@@ -34,8 +43,12 @@ class FromLoss(Reward):
         return -output * g * output.shape[-2]
 
     def loss(self, output: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return the loss, of the mean over valid steps if the output runs over time and ``lengths`` are given."""
-        return self.criterion(output if lengths is None else scores(output, lengths), target)
+        """Return the loss of the output, or of its mean over the valid steps."""
+        if not self.every_step:
+            return self.criterion(scores(output, lengths), target)
+        if lengths is not None:
+            raise ConfigError("a criterion of every step knows nothing of padding: leave lengths out, or every_step")
+        return self.criterion(output, target)
 
 
 @dataclass(repr=False)

@@ -19,7 +19,7 @@ from lfp_snn.methods.base import Criterion
 from lfp_snn.models import calibrate
 from lfp_snn.neurons import SpikingNeuron, keep_membranes
 from lfp_snn.propagation import LFP
-from lfp_snn.rewards import Homeostasis
+from lfp_snn.rewards import Homeostasis, Reward
 from lfp_snn.rules import SHARINGS
 from lfp_snn.training import choices
 from lfp_snn.training.config import Config, EncoderConfig, OptimizerConfig, RuleConfig, ScheduleConfig
@@ -116,11 +116,20 @@ def build(config: Config, *, fresh: bool = True) -> Task:
                 f"model {config.model.name} with method {config.method.name} does not take time in pieces: set "
                 "training.checkpoint_steps = 0"
             )
+        if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules()):
+            raise ConfigError(
+                "batch normalisation takes its statistics over all steps: set training.checkpoint_steps = 0"
+            )
         network.checkpoint_steps = config.training.checkpoint_steps
     if config.training.membranes != "full":
         if not spiking:
             raise ConfigError(f"model {config.model.name!r} has no membranes: set training.membranes = 'full'")
         keep_membranes(network, "bfloat16")
+    if not method.takes_reward and type(reward).loss is Reward.loss:
+        raise ConfigError(
+            f"method {config.method.name} descends a loss, which reward {config.reward.name!r} has no counterpart of: "
+            "choose another reward.name (softmax, rate-softmax)"
+        )
     criterion = reward if method.takes_reward else reward.loss
     task = Task(splits, network, reward, criterion, lfp, method, steps, encoder)
     if fresh and config.model.start_rate and isinstance(network, Sequential):

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from lfp_snn.data import Batch
+from lfp_snn.forward import mode
 from lfp_snn.rewards import scores
 from lfp_snn.training.build import Task
 from lfp_snn.training.metrics import Tally
@@ -64,16 +65,14 @@ def evaluate(task: Task, batches: Iterable[Batch], monitor: SpikeMonitor, fabric
     """
     tally = Tally(task.splits.classes, fabric.device)
     monitor.reset()
-    training = task.network.training
-    task.network.eval()
-    for batch in batches:
-        x, target, lengths = fabric.to_device(tuple(batch))
-        x = fabric.strategy.precision.convert_input(task.encode(x))
-        with monitor.watch(lengths), fabric.autocast():
-            output = task.run(x)
-            loss = task.reward(output, target, lengths)
-        tally.add(loss, scores(output, lengths).argmax(-1), target)
-    task.network.train(training)
+    with mode(task.network, training=False):
+        for batch in batches:
+            x, target, lengths = fabric.to_device(tuple(batch))
+            x = fabric.strategy.precision.convert_input(task.encode(x))
+            with monitor.watch(lengths), fabric.autocast():
+                output = task.run(x)
+                loss = task.reward(output, target, lengths)
+            tally.add(loss, scores(output, lengths).argmax(-1), target)
     tally.reduce(fabric)
     monitor.reduce(fabric)
     return Evaluation(

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from lfp_snn.data import Batch
+from lfp_snn.forward import mode
 from lfp_snn.neurons import SpikingNeuron
 from lfp_snn.propagation import input_relevance
 from lfp_snn.rewards import scores
@@ -89,16 +90,13 @@ def explain(task: Task, batch: Batch) -> tuple[dict[str, Tensor], Tensor, int]:
 
     layers = [(name, m) for name, m in task.network.named_modules() if isinstance(m, SpikingNeuron)]
     handles = [m.register_forward_hook(keep(f"layer {name}")) for name, m in layers]
-    training = task.network.training
-    task.network.eval()
     x = batch.x.detach().requires_grad_()
     try:
-        with task.lfp.context(task.network):
+        with mode(task.network, training=False), task.lfp.context(task.network):
             output = task.run(x)
             loss = task.reward(output, batch.target, batch.lengths)
             (x.grad,) = torch.autograd.grad(loss, x)
     finally:
-        task.network.train(training)
         for handle in handles:
             handle.remove()
     relevance = input_relevance(x).detach().cpu()

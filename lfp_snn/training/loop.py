@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 
 from lfp_snn.data import Batch, EpochSampler, loader, set_epoch
 from lfp_snn.data.ahead import ahead
-from lfp_snn.errors import DivergenceError, LfpError, require
+from lfp_snn.errors import DivergenceError, NonFiniteError, require
 from lfp_snn.rewards import scores
 from lfp_snn.training import build as parts
 from lfp_snn.training.build import Task
@@ -286,9 +286,7 @@ class Run:
         """Take what neurons and rewards say of NaN for a divergence."""
         try:
             yield
-        except LfpError:
-            raise
-        except ValueError as e:
+        except NonFiniteError as e:
             raise self._diverged(str(e)) from e
 
     def _require_finite(self, loss: Tensor) -> None:

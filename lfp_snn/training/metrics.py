@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from lfp_snn.data import BatchDataset, loader
+from lfp_snn.forward import mode
 from lfp_snn.rewards import scores
 from lfp_snn.training.fabric import total
 
@@ -34,12 +36,8 @@ def accuracy(network: Callable[[Tensor], Tensor], part: BatchDataset, batch_size
     >>> round(accuracy(lambda x: zero.expand(len(x), 10).float(), part), 2)  # the share of zeros
     0.1
     """
-    training = isinstance(network, nn.Module) and network.training
-    if isinstance(network, nn.Module):
-        network.eval()
-    right = sum(int((scores(network(x), n).argmax(-1) == y).sum()) for x, y, n in loader(part, batch_size))
-    if isinstance(network, nn.Module):
-        network.train(training)
+    with mode(network, training=False) if isinstance(network, nn.Module) else nullcontext(), torch.no_grad():
+        right = sum(int((scores(network(x), n).argmax(-1) == y).sum()) for x, y, n in loader(part, batch_size))
     return right / len(part)
 
 

@@ -109,7 +109,7 @@ class RunFolder:
         for leftover in self.checkpoints.glob(".*.tmp"):
             leftover.unlink()
         rows = [row for row in self.metrics() if row["epoch"] <= epochs]
-        self.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        _write(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
 
     def summary(self) -> dict[str, Any] | None:
         """Return the result, or None if the run has not come to its end."""
@@ -130,8 +130,12 @@ def default_path(config: Config, label: str = "") -> Path:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file in one atomic step."""
+    _write(path, json.dumps(plain(content), indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(plain(content), indent=2) + "\n", encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 

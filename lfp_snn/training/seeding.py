@@ -32,7 +32,7 @@ def derive(seed: int, *position: int) -> int:
     >>> derive(0, 1) == derive(0, 1), derive(0, 1) == derive(0, 2)
     (True, False)
     """
-    return int(np.random.SeedSequence([seed, *position]).generate_state(1)[0])
+    return int(np.random.SeedSequence(seed, spawn_key=position).generate_state(1)[0])
 
 
 def seed_all(seed: int, *position: int) -> None:

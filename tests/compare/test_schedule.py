@@ -122,6 +122,14 @@ def test_failures_take_down_only_what_waits_for_them() -> None:
     assert reasons["bug"].endswith("KeyError: 'name'")
 
 
+def test_a_result_that_cannot_be_read_is_a_failure() -> None:
+    book: list[str] = []
+    job = Noted("taken", book)
+    job.write = lambda: setattr(job, "claimed", True)  # type: ignore[method-assign]
+    assert do([job, Noted("good", book)])[0] == [Failure("taken", "belongs to somebody else")]
+    assert book == ["good"]
+
+
 def test_a_task_without_a_result_is_a_failure() -> None:
     job = Noted("forgets", [])
     job.write = lambda: None  # type: ignore[method-assign]

@@ -143,6 +143,20 @@ def test_backward_lfp_in_single_precision(rule: Sharing) -> None:
     assert close(cpu.backward_lfp(*how)[0], reference.backward_lfp(*how)[0])
 
 
+@pytest.mark.parametrize("rule", [Reference(0.0), Contribution(0.0), Conserving(0.0)], ids=lambda r: type(r).__name__)
+def test_reward_without_anything_to_share_it_out_to_is_lost(rule: Sharing) -> None:
+    """Not so is NaN: a silent neuron whose terms are all 0, without a stabiliser."""
+    form = Dynamics()
+    current, p, _, message, _ = case((6, 2, 20), form, True, torch.float64, 3, False)
+    current[:2] = 0
+    rest = Start(torch.zeros(2, 20).double(), torch.zeros(2, 20).double(), None)
+    how = (message, reference.forward(current, p, rest, 6, form, True)[1], p, rest, (torch.zeros(2, 20).double(), None))
+    ours, theirs = (k.backward_lfp(*how, form, rule.denominator, 0.0, True, False)[0] for k in (cpu, reference))
+    assert close(ours, theirs)
+    assert not ours[:2].any()
+    assert ours[2:].all()
+
+
 @few
 @given(size=sizes, seed=seeds, scalar=st.booleans(), static=st.booleans())
 def test_filter(size: tuple[int, int, int], seed: int, scalar: bool, static: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from lfp_snn import (
     rewards,
 )
 from lfp_snn.errors import ConfigError, UnknownLayerError
+from lfp_snn.propagation.readout import spiking_sources
 from lfp_snn.rewards import Homeostasis
 from lfp_snn.rules import AlphaBeta, Conserving, Epsilon, Gamma, Zero, ZPlus
 
@@ -404,6 +406,91 @@ def test_a_module_can_be_declared_an_activation() -> None:
     net, x = nn.Sequential(nn.Linear(6, 8), Gate(), nn.Linear(8, 3)), torch.randn(4, 6)
     given = feedback(net, x, torch.tensor([0, 1, 2, 0]))
     assert given["0.weight"].abs().sum() > 0
+
+
+class Rectify(nn.Module):
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.from_numpy(z.detach().numpy().clip(0))
+
+
+class SameStep(Rectify):
+    pass
+
+
+@pytest.mark.parametrize("gate", [Rectify, SameStep])
+def test_registered_modules_are_activations_as_any_other(gate: type[nn.Module]) -> None:
+    """With the stabiliser of the layer before, for subclasses, and by keyword."""
+
+    class Net(nn.Module):
+        def __init__(self, activation: nn.Module) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.activation, self.last = nn.Linear(6, 8), activation, nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.first(x)
+            keyword = not isinstance(self.activation, nn.ReLU)
+            return self.last(self.activation(z=hidden) if keyword else self.activation(hidden))
+
+    register_module(Rectify)
+    x, y = torch.randn(4, 6), torch.tensor([0, 1, 2, 0])
+    found, expected = (feedback(Net(a), x, y, LFP(rules={"first": Epsilon(0.5)})) for a in (gate(), nn.ReLU()))
+    for name, f in expected.items():
+        torch.testing.assert_close(found[name], f)
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda a, b: torch.mul(a, b),
+        lambda a, b: torch.mul(input=a, other=b),
+        lambda a, b: torch.einsum("ij,ij->ij", a, b),
+        lambda a, b: torch.einsum("ij,ij->ij", [a, b]),
+    ],
+    ids=["positional", "keywords", "einsum", "einsum of a list"],
+)
+def test_products_of_signals_conserve(product: Callable[[Tensor, Tensor], Tensor]) -> None:
+    a, b = (torch.rand(2, 3).double().requires_grad_() for _ in range(2))
+
+    class Net(nn.Module):
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return product(a, b)
+
+    net = Net()
+    with LFP(epsilon=0).context(net):
+        out = net(a, b)
+        rewards.Given()(out, torch.ones_like(out)).backward()
+    for x in (a, b):
+        torch.testing.assert_close(2 * input_relevance(x), torch.full_like(out, 0.5))
+
+
+def test_a_batched_product_and_a_sum_by_keyword() -> None:
+    a, b, c = (torch.rand(2, 3, 3).double().requires_grad_() for _ in range(3))
+
+    class Net(nn.Module):
+        def forward(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+            return torch.baddbmm(a, batch1=b, batch2=c)
+
+    net = Net()
+    with LFP(epsilon=0).context(net):
+        out = net(a, b, c)
+        rewards.Given()(out, torch.ones_like(out)).backward()
+    arrived = torch.stack([input_relevance(x).sum() for x in (a, b, c)]).sum()
+    torch.testing.assert_close(arrived, torch.tensor(out.numel() / out.shape[-2]).double())  # of the mean of 3 samples
+
+
+@pytest.mark.parametrize("move", [lambda s: s.float(), lambda s: s[[0, 1]], lambda s: s.flip(0), lambda s: s.squeeze()])
+def test_spikes_that_were_moved_are_spikes(move: Callable[[Tensor], Tensor]) -> None:
+    spikes, _ = LIF()(torch.rand(2, 3, 4).double().requires_grad_())
+    assert spiking_sources(move(spikes)) is not None
+
+
+@pytest.mark.parametrize(
+    "made", [lambda s: s.tril(), lambda s: s.topk(2)[0], lambda s: s.take(torch.arange(4)), torch.tanh]
+)
+def test_what_was_made_of_spikes_is_not(made: Callable[[Tensor], Tensor]) -> None:
+    spikes, _ = LIF()(torch.rand(2, 3, 4).requires_grad_())
+    assert spiking_sources(made(spikes)) is None
 
 
 def test_products_share_half_each() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lfp_snn import LFP, LIF, Sequential
-from lfp_snn.errors import ShapeError
+from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.rewards import (
     REWARDS,
     BinarySigmoid,
@@ -117,9 +117,10 @@ def test_spike_rewards_lower_their_loss(reward: Reward) -> None:
 
 
 NAMED: list[tuple[str, Callable[..., Reward], Tensor]] = [
-    (name, make, {"binary-sigmoid": ONE_HOT, "regression": Z + 1, "judged": torch.tensor([1.0, -0.5])}.get(name, Y))
-    for name, make in REWARDS.items()
-    if name != "given"
+    *((name, make, Y) for name, make in REWARDS.items()),
+    ("binary-sigmoid", BinarySigmoid, ONE_HOT),
+    ("regression", Regression, Z + 1),
+    ("judged", Judged, torch.tensor([1.0, -0.5])),
 ]
 
 
@@ -197,3 +198,17 @@ SPIKES = torch.zeros(4, 2, 3)
 def test_wrong_use(call: Callable[[], Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         call()
+
+
+def test_a_loss_of_the_mean_output_or_of_every_step() -> None:
+    z = torch.randn(5, 2, 3)
+    mean = FromLoss(F.cross_entropy)
+    torch.testing.assert_close(mean.reward(z, Y), mean.reward(z, Y, torch.tensor([5, 5])))
+    every = FromLoss(lambda output, target: F.cross_entropy(output.flatten(0, 1), target.repeat(5)), every_step=True)
+    torch.testing.assert_close(every.reward(z, Y), torch.stack([mean.reward(x, Y) for x in z]) / 5)
+    with pytest.raises(ConfigError, match="padding"):
+        every.reward(z, Y, torch.tensor([5, 3]))
+
+
+def test_many_outputs_of_16_bits_are_finite() -> None:
+    assert Softmax()(torch.full((70_000, 2), 1.0, dtype=torch.float16), torch.zeros(70_000).long()).isfinite()

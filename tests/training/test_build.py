@@ -101,6 +101,15 @@ def test_optimizer_and_schedule() -> None:
         ({"encoder": {"name": "latency", "threshold": 2.0}}, "threshold must lie between 0 and 1, got 2.0"),
         ({"rule": {"homeostasis": 1.0, "rate_low": 0.5}}, "rate_low 0.5 is above rule.rate_high 0.2"),
         ({"rule": {"name": "alpha-beta", "alpha": 5.0}}, r"\[rule\] alpha-beta refuses"),
+        ({"method": {"name": "surrogate"}, "reward": {"name": "correct"}}, "a loss, which reward 'correct' has no"),
+        (
+            {
+                "model": {"name": "lif-cnn", "batch_norm": True, "kernel": 3, "channels": [4]},
+                "training": {"checkpoint_steps": 3},
+            },
+            "batch normalisation takes its statistics over all steps",
+        ),
+        ({"reward": {"name": "judged"}}, "unknown reward 'judged'"),
     ],
 )
 def test_parts_that_do_not_fit(layers: dict[str, Any], message: str) -> None:

@@ -240,6 +240,15 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path, mon
     assert all(torch.isfinite(v).all() for v in kept["network"].values())
 
 
+def test_an_error_in_a_reward_is_not_a_divergence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise ValueError("this reward needs a table of prices")
+
+    monkeypatch.setattr("lfp_snn.rewards.base.Reward.__call__", broken)
+    with pytest.raises(ValueError, match=r"^this reward needs a table of prices$"):
+        train(small(), tmp_path / "run")
+
+
 def test_stops_early(tmp_path: Path) -> None:
     # Without learning nothing ever gets better than after the first epoch.
     summary = train(small(optimizer={"lr": 0.0}, training={"epochs": 9, "patience": 2}), tmp_path / "run")

@@ -61,3 +61,10 @@ def test_accuracy_counts_valid_steps_only() -> None:
             return data.Batch(x, torch.tensor([0, 1]), torch.tensor([1, 2]))
 
     assert accuracy(lambda x: x, Padded()) == 1
+
+
+def test_accuracy_leaves_modes_as_they_were() -> None:
+    splits = data.load("digits")
+    net = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(splits.shape), 10), nn.BatchNorm1d(10).eval())
+    assert 0 <= accuracy(net, splits.test) <= 1
+    assert [m.training for m in net] == [True, True, False]

@@ -27,6 +27,7 @@ def test_same_place_same_numbers_another_place_others() -> None:
 def test_derived_seeds_differ_in_every_position() -> None:
     seeds = {derive(seed, epoch, rank) for seed in range(4) for epoch in range(4) for rank in range(4)}
     assert len(seeds) == 64
+    assert len({derive(0), derive(0, 0), derive(0, 0, 0)}) == 3
 
 
 def test_determinism_is_put_back_even_after_an_error() -> None:
