@@ -134,7 +134,7 @@ class _Pieces(torch.autograd.Function):
         with surrounded(run.ambient):
             ctx.last = run.with_graph(last, state)
         ctx.run, sources = run, spiking_sources(ctx.last[1])
-        ctx.backward_ = None if sources is None else Backward(None, ATan())
+        ctx.backward_ = None if sources is None else Backward(run.ambient.sharing, ATan())
         return torch.cat([*outputs, ctx.last[1]])
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Every error the package raises on purpose, and two helpers that word them well.
+"""Every error and warning the package raises on purpose, and two helpers that word them well.
 
 All derive from `LfpError`, so a caller (the command line, for one) can catch what is the user's to fix and let
 real bugs through. Each also derives from the built-in exception it refines, so ``except ValueError`` still works.
@@ -54,6 +54,14 @@ class DivergenceError(LfpError, ArithmeticError):
 
 class MissingExtraError(LfpError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class RewardWarning(UserWarning):
+    """A reward was given where it is not shared out as a reward."""
+
+
+class SilenceWarning(UserWarning):
+    """Neurons that never fire: no reward passes through them."""
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -12,6 +13,13 @@ from torch import nn
 Passage = Generator[tuple[Any, Any] | None, Any, Any]
 """One forward pass: what is before its ``yield`` runs first, and may yield other arguments; then it is sent the output,
 and returns what to put in the output's place."""
+
+
+class _Running(threading.local):
+    """The passages that have begun, in this thread."""
+
+    def __init__(self) -> None:
+        self.passages: list[Passage] = []
 
 
 def around_forward(
@@ -33,14 +41,16 @@ def around_forward(
     >>> net(torch.tensor(1.0)), end(), net(torch.tensor(1.0))
     (tensor(2.), None, tensor(1.))
     """
-    running: list[Passage] = []
+    here = _Running()
 
     def enter(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
-        running.append(passage(module, args, kwargs))  # and then begun: it is also left if it fails
-        return next(running[-1])
+        here.passages.append(passage(module, args, kwargs))
+        return next(here.passages[-1])
 
     def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        passing = running.pop()
+        if not here.passages:  # what ran before failed
+            return None
+        passing = here.passages.pop()
         if output is None:  # the forward pass failed, or there is nothing to put anything in the place of
             passing.close()
             return None
@@ -58,6 +68,8 @@ def around_forward(
     def end() -> None:
         for handle in handles:
             handle.remove()
+        while here.passages:  # the forward pass was interrupted, and torch does not run hooks then
+            here.passages.pop().close()
 
     return end
 

@@ -118,6 +118,11 @@ class Backward:
             answer -= each[:, None].expand(-1, answer.shape[2] // len(each)).reshape(-1)
 
     @property
+    def takes_reward(self) -> bool:
+        """Whether what comes back is shared out as a reward (:mod:`lfp_snn.rewards.arrival`)."""
+        return self.sharing is not None
+
+    @property
     def needs_spikes(self) -> bool:
         """Whether the spikes themselves must be kept for the backward pass."""
         return self.record is not None or self.rate_term is not None

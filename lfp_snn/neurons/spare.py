@@ -26,4 +26,5 @@ def offer(x: Tensor, made_by: nn.Module, taken_by: nn.Module) -> None:
 
 def is_spare(x: Tensor) -> bool:
     """Whether a tensor was offered, and its memory is in one piece."""
-    return getattr(x, _SPARE, None) == x._version and x.is_contiguous()
+    offered = getattr(x, _SPARE, None)  # asked first: in inference mode, where none is offered, there are no versions
+    return offered is not None and offered == x._version and x.is_contiguous()

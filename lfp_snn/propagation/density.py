@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from lfp_snn.rewards.arrival import Entry
+
 
 def stabilised(z: Tensor, epsilon: float) -> Tensor:
     """Return ``z + epsilon*sign(z)`` with ``sign(0) = 1``; where that is 0 (``epsilon = 0``), infinity."""
@@ -112,7 +114,7 @@ class FromReward(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, epsilon: float) -> Tensor:
         """Return ``z``."""
         ctx.save_for_backward(z)
-        ctx.epsilon = epsilon
+        ctx.epsilon, ctx.backward_ = epsilon, Entry()
         return z.view_as(z)
 
     @staticmethod

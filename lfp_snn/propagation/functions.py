@@ -99,13 +99,19 @@ def kind_of(function: Function) -> Kind:
     return _registered.get(function) or KINDS.get(name_of(function), "unknown")
 
 
+def is_registered(function: Function) -> bool:
+    """Whether a function was registered."""
+    return function in _registered
+
+
 def register_function(function: Function, kind: Kind) -> None:
     """Say how LFP treats a function that it does not know.
 
     Parameters
     ----------
     function : callable
-        A torch function (what a ``TorchFunctionMode`` sees).
+        A torch function (what a ``TorchFunctionMode`` sees), or a ``torch.autograd.Function`` whose own backward pass
+        is right for a density, as it is for what is linear (``"structure"``).
     kind : str
         One of the kinds in the module's table.
 

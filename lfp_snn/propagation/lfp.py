@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from lfp_snn.errors import ShapeError, UnknownLayerError, suggest
 from lfp_snn.forward import Passage, around_forward, inside
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
+from lfp_snn.neurons.base import SpikingNeuron
 from lfp_snn.propagation.density import HandThrough
 from lfp_snn.propagation.feedback import Scaler, mark_parameters
+from lfp_snn.propagation.first_look import first_look
 from lfp_snn.propagation.foreign import Live, alive, live_of
 from lfp_snn.propagation.mode import PENDING, Pass, settled
 from lfp_snn.propagation.readout import receive_reward
@@ -163,7 +165,16 @@ class LFP:
                 output = yield None
             return receive_reward(output, self.epsilon) if outermost else output
 
-        ends = [around_forward(model, passage, first=True)]
+        def looked_at(module: nn.Module, args: Any, kwargs: Any) -> Passage:
+            if not torch.is_grad_enabled():
+                return (yield None)
+            with first_look(model, spiking) as outputs:
+                outputs.append((yield None))
+            return outputs[0]
+
+        inner = ((name, m) for name, m in written.named_modules() if m is not model)
+        spiking = {name: m for name, m in inner if isinstance(m, SpikingNeuron) or live_of(m) is not None}
+        ends = [around_forward(model, passage, first=True), around_forward(model, looked_at)]
         for module, rule in self._own_rules(written):
             ends.append(around_forward(module, inside(partial(_put, rules, rule))))
             if isinstance(rule, layer.Pass):
@@ -180,7 +191,7 @@ class LFP:
             module._compiled_call_impl = None
 
         def remove() -> None:
-            for end in ends:
+            for end in reversed(ends):
                 end()
             for module, call in in_place:
                 module._compiled_call_impl = call

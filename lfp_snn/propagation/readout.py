@@ -6,58 +6,38 @@ that value. Where it is spikes, the neuron takes the reward as it is: a silent o
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from lfp_snn.graph import behind, made_by
 from lfp_snn.neurons.scan import Backward
 from lfp_snn.propagation.density import FromReward
 from lfp_snn.propagation.mode import PENDING
 from lfp_snn.rewards.base import OTHER_OUTPUT
 
-# Autograd nodes that only move the elements of their inputs, or cast them.
-_MOVE = re.compile(
-    "(View|UnsafeView|ReshapeAlias|Reshape|Unflatten|Transpose|T|Permute|Movedim|Stack|Cat|Split|SplitWithSizes|Unbind"
-    "|Select|Slice|Index|IndexSelect|Flip|Unsqueeze|Squeeze|Clone|Alias|ToCopy)Backward[0-9]*$"
-)
-
 
 def spiking_sources(output: Tensor) -> list[Backward] | None:
     """Return the scans whose spikes an output consists of, or ``None`` if it holds anything but spikes."""
     found: list[Backward] = []
-    waiting, seen = [(output.grad_fn, output.output_nr)], set()
-    while waiting:
-        node, number = waiting.pop()
-        if node is None or (node, number) in seen:
-            continue
-        seen.add((node, number))
+    for node, number in made_by(output):
         how = getattr(node, "backward_", None)
-        if isinstance(how, Backward) and number == getattr(node, "fired", 0):  # and not the membrane
-            found.append(how)
-        elif _MOVE.match(node.name()):
-            waiting.extend(node.next_functions)
-        else:
+        if not isinstance(how, Backward) or number != getattr(node, "fired", 0):  # of a neuron, but its membrane
             return None
+        found.append(how)
     return found or None
 
 
 def integrate(output: Tensor) -> None:
-    """Tell the neurons that an output was computed from that the output is not spikes.
+    """Tell all neurons behind an output that it is not spikes.
 
     One of them that runs step by step, and whose membrane is read but whose spikes nobody takes, is an integrator.
     """
-    waiting, seen = [output.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    for node, _ in behind(output):
         how = getattr(node, "backward_", None)
         if isinstance(how, Backward):
             how.integrates = True
-        waiting.extend(before for before, _ in node.next_functions)
 
 
 def receive_reward(outputs: Any, epsilon: float) -> Any:

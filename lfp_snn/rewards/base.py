@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lfp_snn.errors import ConfigError, NonFiniteError, ShapeError
+from lfp_snn.rewards.arrival import look
 
 OTHER_OUTPUT = "_lfp_other_output"
 """On what a network under LFP returns besides the output that takes the reward."""
@@ -52,7 +53,7 @@ class Reward:
 
     def reward(self, output: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the reward of every output, of the output's shape."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define reward(output, target, lengths=None)")
 
     def loss(self, output: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the differentiable loss that belongs to this reward, for training the same network by a gradient."""
@@ -66,8 +67,14 @@ class Reward:
                 "a network under LFP takes the reward at the first of its outputs, and this is another one: let the "
                 "network return what is rewarded first, for example (mem, spk) instead of (spk, mem)"
             )
+        look(output, type(self).__name__)
         with torch.no_grad():
             reward = self.reward(output.detach(), target, lengths)
+        if reward.shape != output.shape:
+            raise ShapeError(
+                f"{type(self).__name__}.reward returned shape {list(reward.shape)}, and not a reward for each output "
+                f"{list(output.shape)}"
+            )
         return SendReward.apply(output, reward, output.shape[-2])  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:

@@ -27,7 +27,7 @@ _SPIKES = "_lfp_spikes"
 
 def mark(spikes: Tensor, as_in: Tensor | None = None) -> Tensor:
     """Say that the message at the zeros of a tensor will not be used (or that this is so if it is ``as_in``)."""
-    if as_in is None or only_spikes(as_in):
+    if not spikes.is_inference() and (as_in is None or only_spikes(as_in)):
         setattr(spikes, _SPIKES, spikes._version)
     return spikes
 

@@ -605,4 +605,3 @@ def test_a_reward_for_another_output_than_the_first_is_refused() -> None:
                 rewards.RateCoded()(other, target)
     _spk, mem = Both("spk")(x)  # without LFP there is no such rule
     rewards.Softmax().loss(mem, target).backward()
-    rewards.Given()(mem, torch.ones_like(mem))

@@ -1,0 +1,62 @@
+"""Reading autograd's graph: which operations made a tensor, each with the number of its result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from torch import Tensor
+
+_MOVES = (
+    "View UnsafeView ReshapeAlias Reshape Unflatten Transpose T Permute Movedim Stack Cat Split SplitWithSizes Unbind "
+    "Select Slice Index IndexSelect Flip Roll Expand Unsqueeze Squeeze Clone Alias ToCopy Identity "
+    "BackwardHookFunction _DDPSink"
+)
+"""Operations that only move the elements of their inputs, or cast them; hooks and DDP put some in the way."""
+_CHOICES = "Amax Amin Max Min Topk Sort Kthvalue Median Gather Take MaskedSelect"
+"""Operations that choose among the elements of their input."""
+
+
+def _named(names: str) -> re.Pattern[str]:
+    return re.compile(f"({names.replace(' ', '|')})Backward[0-9]*$")
+
+
+_MOVE, _MOVE_OR_CHOICE = _named(_MOVES), _named(f"{_MOVES} {_CHOICES}")
+
+
+def _walk(output: Tensor, through: Any) -> Iterator[tuple[Any, int]]:
+    """Yield each operation behind a tensor and which of its results, not beyond those that ``through`` stops at."""
+    waiting, seen = [(output.grad_fn, output.output_nr)], set()
+    while waiting:
+        node, number = waiting.pop()
+        if node is None or (node, number) in seen:
+            continue
+        seen.add((node, number))
+        yield node, number
+        if through(node):
+            waiting.extend(node.next_functions)
+
+
+def made_by(output: Tensor, choices: bool = False) -> Iterator[tuple[Any, int]]:
+    """Yield the operations whose results a tensor consists of, behind all that only moves elements (or chooses some).
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.rand(2, 3, requires_grad=True)
+    >>> [node.name() for node, _ in made_by(torch.stack([x.exp(), x.sin()])[0].t())]
+    ['SinBackward0', 'ExpBackward0']
+    """
+    seen_through = _MOVE_OR_CHOICE if choices else _MOVE
+
+    def through(node: Any) -> bool:
+        return seen_through.match(node.name()) is not None
+
+    return ((node, number) for node, number in _walk(output, through) if not through(node))
+
+
+def behind(output: Tensor, most: int | None = None) -> Iterator[tuple[Any, int]]:
+    """Yield all operations that a tensor was computed by, the last first; no more than ``most``."""
+    return islice(_walk(output, lambda node: True), most)
