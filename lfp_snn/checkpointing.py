@@ -178,6 +178,7 @@ def _same(parameter: Tensor) -> Tensor:
     return parameter
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def in_pieces(network: nn.Module, x: Tensor, steps: int | None, length: int) -> Tensor:
     """Return the output ``[T, B, ...]`` of a network from rest, keeping ``length`` steps at a time.
 

@@ -93,7 +93,7 @@ class Sequential(nn.Sequential):
         """
         length = x.shape[0] if steps is None else steps
         if 0 < self.checkpoint_steps < length and state is None and torch.is_grad_enabled():
-            return in_pieces(self, x, steps, self.checkpoint_steps)
+            return cast(Tensor, in_pieces(self, x, steps, self.checkpoint_steps))
         return self.run(x, state, steps=steps)[0]
 
     def run(self, x: Tensor, state: State = None, *, steps: int | None = None) -> tuple[Tensor, State]:

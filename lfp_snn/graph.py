@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -26,9 +26,14 @@ def _named(names: str) -> re.Pattern[str]:
 _MOVE, _MOVE_OR_CHOICE = _named(_MOVES), _named(f"{_MOVES} {_CHOICES}")
 
 
-def _walk(output: Tensor, through: Any) -> Iterator[tuple[Any, int]]:
-    """Yield each operation behind a tensor and which of its results, not beyond those that ``through`` stops at."""
-    waiting, seen = [(output.grad_fn, output.output_nr)], set()
+def moves(node: Any, choices: bool = False) -> bool:
+    """Whether an operation only moves elements (or chooses some)."""
+    return (_MOVE_OR_CHOICE if choices else _MOVE).match(node.name()) is not None
+
+
+def _walk(begin: Iterable[tuple[Any, int]], through: Callable[[Any], bool]) -> Iterator[tuple[Any, int]]:
+    """Yield operations from the given ones on, each with a number of its results, and what is behind them."""
+    waiting, seen = list(begin), set()
     while waiting:
         node, number = waiting.pop()
         if node is None or (node, number) in seen:
@@ -37,6 +42,11 @@ def _walk(output: Tensor, through: Any) -> Iterator[tuple[Any, int]]:
         yield node, number
         if through(node):
             waiting.extend(node.next_functions)
+
+
+def _made_by(begin: Iterable[tuple[Any, int]], choices: bool) -> Iterator[tuple[Any, int]]:
+    walked = _walk(begin, lambda node: moves(node, choices))
+    return ((node, number) for node, number in walked if not moves(node, choices))
 
 
 def made_by(output: Tensor, choices: bool = False) -> Iterator[tuple[Any, int]]:
@@ -49,14 +59,14 @@ def made_by(output: Tensor, choices: bool = False) -> Iterator[tuple[Any, int]]:
     >>> [node.name() for node, _ in made_by(torch.stack([x.exp(), x.sin()])[0].t())]
     ['SinBackward0', 'ExpBackward0']
     """
-    seen_through = _MOVE_OR_CHOICE if choices else _MOVE
+    return _made_by([(output.grad_fn, output.output_nr)], choices)
 
-    def through(node: Any) -> bool:
-        return seen_through.match(node.name()) is not None
 
-    return ((node, number) for node, number in _walk(output, through) if not through(node))
+def sources(node: Any) -> Iterator[tuple[Any, int]]:
+    """Yield the operations whose results an operation takes."""
+    return _made_by(node.next_functions, choices=False)
 
 
 def behind(output: Tensor, most: int | None = None) -> Iterator[tuple[Any, int]]:
     """Yield all operations that a tensor was computed by, the last first; no more than ``most``."""
-    return islice(_walk(output, lambda node: True), most)
+    return islice(_walk([(output.grad_fn, output.output_nr)], lambda node: True), most)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -22,7 +23,7 @@ from lfp_snn.kernels.dynamics import Dynamics, Parameters, Reset, Start
 
 __all__ = ["Dynamics", "Parameters", "Reset", "Start", "cpu", "cpu_recurrent", "half", "reference", "select", "use"]
 
-_forced: list[ModuleType] = []
+_forced: ContextVar[ModuleType | None] = ContextVar("lfp_snn_kernels", default=None)
 
 
 def select(x: Tensor) -> ModuleType:
@@ -33,8 +34,9 @@ def select(x: Tensor) -> ModuleType:
     >>> select(torch.zeros(1)).__name__
     'lfp_snn.kernels.cpu'
     """
-    if _forced:
-        return _forced[-1]
+    forced = _forced.get()
+    if forced is not None:
+        return forced
     if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
         return cpu
     return _fused_on_gpu() if x.is_cuda else reference
@@ -56,8 +58,8 @@ def use(kernels: ModuleType) -> Iterator[None]:
     ...     select(torch.zeros(1)).__name__
     'lfp_snn.kernels.reference'
     """
-    _forced.append(kernels)
+    token = _forced.set(kernels)
     try:
         yield
     finally:
-        _forced.pop()
+        _forced.reset(token)

@@ -49,8 +49,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(torch.eye(2, 3), torch.arange(6.0).reshape(2, 3)).tolist()
     [[0.0, 3.0], [1.0, 4.0]]
     """
-    if not faster(x.numel() * len(weight), x, weight):
+    if not faster(x.numel() * len(weight), x, weight) or (bias is not None and bias.shape != weight.shape[:1]):
         return torch.nn.functional.linear(x, weight, bias)
+    bias = None if bias is None else bias.contiguous()  # it reads the memory as it lies
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")  # type: ignore[no-any-return]
 
 

@@ -244,7 +244,7 @@ def weighted_rows(events: Events, weight: Tensor, bias: Tensor | None = None) ->
     [[0.0, 1.0], [2.0, 3.0]]
     """
     outputs = weight.shape[1]
-    offset = weight.new_zeros(outputs) if bias is None else bias.detach()
+    offset = weight.new_zeros(outputs) if bias is None else bias.detach().contiguous()
     out = weight.new_empty(events.rows, outputs)
     parts, matrix = parts_of_block(outputs, weight.element_size()), weight.detach().numpy()
     arrays = events.start, events.index, events.value, matrix, _ready(matrix, parts), offset[None].numpy(), out.numpy()

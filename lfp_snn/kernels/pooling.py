@@ -17,6 +17,9 @@ from torch import Tensor
 from lfp_snn.kernels.options import OPTIONS
 from lfp_snn.kernels.threads import over_batch
 
+LARGEST = 256
+"""Elements of a window: which of them won is kept in a byte."""
+
 
 @lru_cache
 def _forward(rows: int, columns: int):

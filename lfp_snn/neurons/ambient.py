@@ -43,6 +43,8 @@ class Ambient:
         The surrogate derivative for all neurons in place of their own.
     scale : callable
         Wraps a parameter so that its gradient becomes its feedback.
+    settle : callable
+        Applies to a current the stabiliser that its layer left to whoever takes it; spiking neurons have their own.
     rate_term : RateTerm or None
         Homeostasis of hidden neurons.
     record : bool
@@ -54,6 +56,7 @@ class Ambient:
     sharing: Sharing | None = None
     surrogate: Surrogate | None = None
     scale: Callable[[Tensor], Tensor] = _same
+    settle: Callable[[Tensor], Tensor] = _same
     rate_term: RateTerm | None = None
     record: bool = False
     later: Later | None = None

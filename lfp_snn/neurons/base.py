@@ -160,7 +160,13 @@ class SpikingNeuron(TimeModule):
         super().__init__()
         if reset not in ("subtract", "zero", "none"):
             raise ValueError(f"reset must be 'subtract', 'zero' or 'none', got {reset!r}")
+        if surrogate is not None and not isinstance(surrogate, Surrogate):
+            raise TypeError(f"surrogate must be one of lfp_snn.neurons' classes, such as ATan(), got {surrogate!r}")
+        if isinstance(recurrent, bool) or (recurrent is not None and recurrent < 1):
+            raise ValueError(f"recurrent is the number of neurons of the layer, got {recurrent!r}")
         _check_decay("beta", beta)
+        if not bool(torch.as_tensor(threshold).isfinite().all()):
+            raise ValueError(f"threshold must be finite, got {threshold}")
         self._add("beta", beta, learn_beta)
         self._add("threshold", threshold, learn_threshold)
         self.reset, self.reset_delay = reset, reset_delay
@@ -196,7 +202,9 @@ class SpikingNeuron(TimeModule):
         dynamics = Dynamics(self.reset, self.reset_delay, kappa is not None)
         shape = x.shape[1:]
         start = Start(*(None if q is None else q.flatten(1) for q in start))  # type: ignore[arg-type]
+        V = None if self.recurrent is None else around.scale(self.recurrent)
         own = self._decay("beta"), self._learnt("threshold"), kappa, rho
+        V, alpha, *own = (None if q is None else q.to(x.dtype) for q in (V, alpha, *own))  # type: ignore[assignment]
         if self.recurrent is not None:
             size = math.prod(shape[1:])
             if len(shape) != 2 or size != len(self.recurrent):
@@ -204,7 +212,6 @@ class SpikingNeuron(TimeModule):
                     f"{type(self).__name__} has recurrent weights for {len(self.recurrent)} neurons, "
                     f"but its input has features {list(shape[1:])}"
                 )
-        V = None if self.recurrent is None else around.scale(self.recurrent)
         if torch.compiler.is_compiling():
             spikes, v, a, i = compiled.scan((x, V, alpha, *own, *start, i), steps, dynamics, surrogate)
         elif V is None:
@@ -235,7 +242,7 @@ class SpikingNeuron(TimeModule):
 
 
 def _check_decay(name: str, value: Any) -> None:
-    """Raise if a decay lies outside [0, 1] or a value is not finite."""
+    """Raise if a decay lies outside [0, 1]."""
     tensor = torch.as_tensor(value)
     if not bool(((tensor >= 0) & (tensor <= 1)).all()):
         raise ValueError(f"{name} is a decay per step and must lie in [0, 1], got {value}")

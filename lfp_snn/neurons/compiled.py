@@ -95,12 +95,12 @@ def _scan_backward(
             leaves.append(tensors[k].detach().requires_grad_())  # type: ignore[union-attr]
             tensors[k] = leaves[-1]
         spikes = _run(tensors, steps, reset, delayed, number, slope, attach)[0]
-        return list(torch.autograd.grad(spikes, leaves, message))
+        return [g.contiguous() for g in torch.autograd.grad(spikes, leaves, message)]
 
 
 @_scan_backward.register_fake
 def _(message: Tensor, *args: Any) -> list[Tensor]:
-    return [torch.empty_like(args[k]) for k in args[-1]]
+    return [args[k].new_empty(args[k].shape) for k in args[-1]]
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
@@ -150,12 +150,12 @@ def _leaky_integral_backward(g: Tensor, x: Tensor, decay: Tensor, start: Tensor,
     with torch.enable_grad():
         x, decay = x.detach().requires_grad_(), decay.detach().requires_grad_()
         g_x, g_decay = torch.autograd.grad(LeakyIntegral.apply(x, decay, start, steps), (x, decay), g)
-        return g_x, g_decay
+        return g_x.contiguous(), g_decay
 
 
 @_leaky_integral_backward.register_fake
 def _(g: Tensor, x: Tensor, decay: Tensor, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(x), torch.empty_like(decay)
+    return x.new_empty(x.shape), torch.empty_like(decay)
 
 
 def _setup_integral(ctx: Any, inputs: Any, output: Any) -> None:
@@ -173,4 +173,4 @@ _integral.register_autograd(_backward_integral, setup_context=_setup_integral)
 def leaky_integral(x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tensor:
     """Return the leaky integral over all steps, as one operator where torch compiles (see :class:`LeakyIntegral`)."""
     apply = _integral if torch.compiler.is_compiling() else LeakyIntegral.apply
-    return apply(x, decay, start, steps)  # type: ignore[no-any-return]
+    return apply(x, decay.to(x.dtype), start, steps)  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from lfp_snn.neurons.ambient import ambient
 from lfp_snn.neurons.base import TimeModule, _check_decay
 from lfp_snn.neurons.compiled import leaky_integral
 from lfp_snn.neurons.scan import after_last
@@ -47,7 +48,7 @@ class LI(TimeModule):
 
     def forward(self, x: Tensor, state: LIState | None = None, *, steps: int | None = None) -> tuple[Tensor, LIState]:
         """Run over ``x`` ``[T, B, ...]``, or over a constant current ``[B, ...]``; see :meth:`LIF.forward`."""
-        x, steps = self._over_time(x, steps)
+        x, steps = self._over_time(ambient().settle(x), steps)
         start = self._initial(None if state is None else state.u, x, "u")
         u = leaky_integral(x, self._decay("beta"), start, steps)
         last = after_last(u)

@@ -7,10 +7,13 @@ The message travels backwards through the recurrent weights as through any other
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lfp_snn.kernels import Dynamics, Parameters, Start, cpu, cpu_recurrent, select
 from lfp_snn.kernels.bits import find
@@ -22,6 +25,20 @@ MOST_NEURONS = 512
 """Size of a layer above which steps run one by one, as dense products of the whole batch."""
 
 
+def _unrounded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Run without autocast: a membrane accumulates over time, and so does what is rounded."""
+
+    @wraps(function)
+    def run(ctx: Any, x: Tensor | None, *rest: Any) -> Any:
+        kind = "cpu" if x is None else x.device.type
+        if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+            return function(ctx, x, *rest)
+        with torch.autocast(kind, enabled=False):
+            return function(ctx, x, *rest)
+
+    return run
+
+
 class RecurrentScan(torch.autograd.Function):
     """``spikes, v, a, i = apply(x, V, alpha, beta, theta, kappa, rho, start, i, steps, dynamics, backward)``.
 
@@ -30,6 +47,7 @@ class RecurrentScan(torch.autograd.Function):
     """
 
     @staticmethod
+    @_unrounded
     def forward(
         ctx: Any,
         x: Tensor,
@@ -62,7 +80,9 @@ class RecurrentScan(torch.autograd.Function):
         return spikes, *last
 
     @staticmethod
-    def backward(ctx: Any, message: Tensor | None, *_: Any) -> Any:
+    @once_differentiable
+    @_unrounded
+    def backward(ctx: Any, message: Tensor | None, *_: Any) -> Any:  # type: ignore[override]
         """Share the reward out, or back-propagate the gradient, through time and recurrent weights."""
         if message is None:
             return (None,) * 12
@@ -87,7 +107,7 @@ class RecurrentScan(torch.autograd.Function):
         learnt: dict[str, Tensor] = {}
         if learns:
             learnt, after = parameter_messages(own, v, s, p, start, ctx.dynamics, how.sharing is not None, after)
-        how.place.leave((carry, after))
+        how.place.leave(((*carry[:2], carry[2].clone()), after))  # the answer itself is added to below
         g_alpha = None
         if currents is not None:
             before_i = torch.cat([i[None], currents[:-1]])

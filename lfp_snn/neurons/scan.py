@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lfp_snn.kernels import Dynamics, Parameters, Start, select
 from lfp_snn.neurons.ambient import RateTerm
@@ -188,7 +189,7 @@ def parameter_messages(
         messages["rho"] = (a[:-1] * g_a[1:]).sum((0, 1))
         if next_a is not None:
             messages["rho"] += (a[-1] * next_a).sum(0)
-    return messages, (answer[0], first)
+    return messages, (answer[0].clone(), first)
 
 
 def fit(message: Tensor, parameter: Tensor, features: torch.Size) -> Tensor:
@@ -263,6 +264,7 @@ class Scan(torch.autograd.Function):
         return out, last, a
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, message: Tensor | None, *_: Any) -> Any:
         """Share the reward out, or back-propagate the gradient."""
         if message is None:

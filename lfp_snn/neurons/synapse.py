@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lfp_snn.kernels import select
 from lfp_snn.neurons.ambient import ambient
@@ -33,6 +34,7 @@ class LeakyIntegral(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> Any:
         """Transpose of the integration."""
         decay, start, y = ctx.saved_tensors

@@ -19,12 +19,12 @@ from torch.utils import _pytree as pytree
 
 from lfp_snn.errors import SilenceWarning, UnknownLayerError
 from lfp_snn.forward import Passage, around_forward
-from lfp_snn.graph import behind
+from lfp_snn.graph import behind, made_by, moves, sources
 from lfp_snn.neurons.base import TimeModule
 from lfp_snn.propagation.functions import is_registered
 
 _seen: WeakSet[nn.Module] = WeakSet()
-_OWN = ("torch.", "lfp_snn.")
+_OWN = ("torch.nn.", "lfp_snn.")
 
 
 @contextmanager
@@ -53,6 +53,7 @@ def first_look(network: nn.Module, neurons: dict[str, nn.Module]) -> Iterator[li
     made = set(behind(leaves[0]))
     for node, _ in made:
         _refuse_own_backward(node)
+    _refuse_two_uses(leaves[0], made)
     _seen.add(network)
     taken = {name: [s for s in spikes if (s.grad_fn, s.output_nr) in made] for name, spikes in calls.items()}
     whole = {name: isinstance(m, TimeModule) for name, m in neurons.items()}  # where one call is all time, not a step
@@ -76,6 +77,17 @@ def _note(module: nn.Module, args: Any, kwargs: Any, calls: list[Tensor]) -> Pas
 def _speaks(spikes: Tensor) -> bool:
     """Whether anything fired, or is told its reward whether it fires or not (the network's output)."""
     return bool(spikes.detach().any()) or getattr(getattr(spikes.grad_fn, "backward_", None), "readout", False)
+
+
+def _refuse_two_uses(output: Tensor, made: set[tuple[Any, int]]) -> None:
+    """Raise if spikes are the output and go on to another layer, too: one is told a reward, the other a density."""
+    read_out = {node for node, _ in made_by(output) if getattr(getattr(node, "backward_", None), "readout", False)}
+    for node, _ in made if read_out else ():
+        if not moves(node) and any(source in read_out for source, _ in sources(node)):
+            raise UnknownLayerError(
+                "spikes that are the network's output are also the input of another layer. LFP cannot tell then what "
+                "comes back to them: give the output neurons of their own (another LIF behind the same current)"
+            )
 
 
 def _refuse_own_backward(node: Any) -> None:

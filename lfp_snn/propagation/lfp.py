@@ -149,6 +149,8 @@ class LFP:
         written = getattr(model, "_orig_mod", model)  # of a compiled network: the names that its author knows
         names = {id(p): name for name, p in written.named_parameters()}
         modules = list(model.modules())
+        if any(isinstance(m, torch.jit.ScriptModule) for m in modules):
+            raise UnknownLayerError("LFP cannot look into modules made by torch.jit: give it those they were made of")
         rules = [self.rule]
 
         def passage(module: nn.Module, args: Any, kwargs: Any) -> Passage:
@@ -203,7 +205,7 @@ class LFP:
         return Scaler(self.scale_floor, self.keep_feedback)
 
     def _ambient(self, scaler: Scaler) -> Ambient:
-        return Ambient(self.sharing, scale=scaler, rate_term=self.homeostasis, record=self.record)
+        return Ambient(self.sharing, scale=scaler, settle=settled, rate_term=self.homeostasis, record=self.record)
 
     def _own_rules(self, model: nn.Module) -> Iterator[tuple[nn.Module, Rule]]:
         """Yield the modules that have a rule of their own."""

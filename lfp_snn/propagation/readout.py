@@ -16,6 +16,7 @@ from lfp_snn.neurons.scan import Backward
 from lfp_snn.propagation.density import FromReward
 from lfp_snn.propagation.mode import PENDING
 from lfp_snn.rewards.base import OTHER_OUTPUT
+from lfp_snn.synapses import unmark
 
 
 def spiking_sources(output: Tensor) -> list[Backward] | None:
@@ -61,4 +62,5 @@ def receive_reward(outputs: Any, epsilon: float) -> Any:
             else:
                 for how in sources:
                     how.readout = True
+                unmark(leaf)  # outside, something may be trained by what it sends to silent outputs
     return pytree.tree_unflatten(leaves, spec)

@@ -108,8 +108,13 @@ def one_hot(target: Tensor, output: Tensor) -> Tensor:
         If the targets are not integer class numbers in ``0..C-1``, one a sample.
     """
     batch, classes = output.shape[-2:]
+    if not isinstance(target, Tensor):
+        raise ShapeError(f"targets must be a tensor of class numbers [{batch}], got {type(target).__name__}")
     if target.shape != (batch,) or target.is_floating_point() or target.is_complex():
-        raise ShapeError(f"targets must be class numbers of shape [{batch}], got {target.dtype} {list(target.shape)}")
+        hint = "; time comes first, [T, B, ...]" if output.dim() == 3 and target.shape == output.shape[:1] else ""
+        found = f"{target.dtype} {list(target.shape)}{hint}"
+        raise ShapeError(f"targets must be class numbers of shape [{batch}], got {found}")
+    target = target.long()
     if int(target.min()) < 0 or int(target.max()) >= classes:
         raise ShapeError(f"class numbers must lie in 0..{classes - 1}, got {int(target.min())}..{int(target.max())}")
     return torch.nn.functional.one_hot(target, classes).to(output.dtype)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lfp_snn.errors import ShapeError
 from lfp_snn.rewards.base import Reward, one_hot, scores, valid
 
 
@@ -86,12 +87,20 @@ class BinarySigmoid(LogitReward):
 
     def density(self, z: Tensor, target: Tensor) -> Tensor:
         """Return ``target - sigmoid(z)``."""
-        return target.view_as(z).to(z.dtype) - torch.sigmoid(z)
+        return self._fitting(target, z) - torch.sigmoid(z)
 
     def loss(self, output: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the binary cross-entropy, summed over outputs."""
         z = scores(output, lengths)
-        return F.binary_cross_entropy_with_logits(z, target.view_as(z).to(z.dtype), reduction="sum") / len(z)
+        return F.binary_cross_entropy_with_logits(z, self._fitting(target, z), reduction="sum") / len(z)
+
+    @staticmethod
+    def _fitting(target: Tensor, z: Tensor) -> Tensor:
+        if target.shape == z.shape[:1] and z.shape[1] == 1:
+            target = target[:, None]
+        if target.shape != z.shape:
+            raise ShapeError(f"targets must have the shape of the scores {list(z.shape)}, got {list(target.shape)}")
+        return target.to(z.dtype)
 
 
 @dataclass(repr=False)
@@ -120,7 +129,7 @@ class BoundedSoftmax(LogitReward):
         p = torch.softmax(z, -1)
         p = p.masked_fill(p > self.high, 1.0).masked_fill(p < self.low, 0.0)
         density = one_hot(target, z) - p
-        return density / z.abs().clamp(min=1e-12) if self.sign_only else density
+        return density / z.abs().clamp(min=torch.finfo(z.dtype).tiny) if self.sign_only else density
 
     def loss(self, output: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the cross-entropy."""
@@ -141,7 +150,7 @@ class CorrectClass(LogitReward):
         """Return ``1/|z|`` at true classes that win."""
         truth = one_hot(target, z)
         wins = (z * truth).sum(-1, keepdim=True) == z.amax(-1, keepdim=True)
-        return truth * wins / z.abs().clamp(min=1e-12)
+        return truth * wins / z.abs().clamp(min=torch.finfo(z.dtype).tiny)
 
 
 @dataclass(repr=False)
@@ -157,4 +166,4 @@ class Misclassification(LogitReward):
     def density(self, z: Tensor, target: Tensor) -> Tensor:
         """Return ``-1/|z|`` at the classes above the true one."""
         true_score = (z * one_hot(target, z)).sum(-1, keepdim=True)
-        return -(z > true_score).to(z.dtype) / z.abs().clamp(min=1e-12)
+        return -(z > true_score).to(z.dtype) / z.abs().clamp(min=torch.finfo(z.dtype).tiny)

@@ -30,7 +30,7 @@ class Maximise(LogitReward):
 
     def density(self, z: Tensor, target: Tensor) -> Tensor:
         """Return ``(1 - sigmoid(z)) / |z|`` at the neuron."""
-        density = (1 - torch.sigmoid(z)) / z.abs().clamp(min=1e-12)
+        density = (1 - torch.sigmoid(z)) / z.abs().clamp(min=torch.finfo(z.dtype).tiny)
         if self.neuron is None:
             return density
         if not 0 <= self.neuron < z.shape[-1]:

@@ -3,6 +3,6 @@
 from lfp_snn.synapses.choice import Way, use, way
 from lfp_snn.synapses.mode import event_driven
 from lfp_snn.synapses.pooling import max_pool2d
-from lfp_snn.synapses.products import mark, outer, product
+from lfp_snn.synapses.products import mark, outer, product, unmark
 
-__all__ = ["Way", "event_driven", "mark", "max_pool2d", "outer", "product", "use", "way"]
+__all__ = ["Way", "event_driven", "mark", "max_pool2d", "outer", "product", "unmark", "use", "way"]

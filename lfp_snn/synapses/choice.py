@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, get_args
 
 import torch
@@ -24,7 +25,7 @@ LEAST_WORK = 2**20
 LEAST_ROWS = 64
 """Samples times steps below which copying the weights of a linear layer, block by block, costs more than is saved."""
 
-_way: list[Way] = ["auto"]
+_way: ContextVar[Way] = ContextVar("lfp_snn_way", default="auto")
 
 
 def linear_limit(outputs: int) -> float:
@@ -55,7 +56,7 @@ def convolution_limits(inputs: int, outputs: int, columns: int) -> tuple[float, 
 
 def way() -> Way:
     """Return how synapses run at this point of the program."""
-    return _way[-1]
+    return _way.get()
 
 
 @contextmanager
@@ -81,11 +82,11 @@ def use(way: Way) -> Iterator[None]:
     """
     if way not in get_args(Way):
         raise ValueError(suggest(str(way), get_args(Way), "way of synapses"))
-    _way.append(way)
+    token = _way.set(way)
     try:
         yield
     finally:
-        _way.pop()
+        _way.reset(token)
 
 
 def suits(*tensors: Tensor, half: bool = False) -> bool:

@@ -32,6 +32,12 @@ def mark(spikes: Tensor, as_in: Tensor | None = None) -> Tensor:
     return spikes
 
 
+def unmark(x: Tensor) -> None:
+    """Take back what :func:`mark` said of a tensor."""
+    if hasattr(x, _SPIKES):
+        delattr(x, _SPIKES)
+
+
 def may_be_listed(work: int) -> bool:
     """Whether a product of so much dense work may be event-driven."""
     return way() == "events" or (way() == "auto" and work >= LEAST_WORK)
@@ -168,7 +174,8 @@ def product(function: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Te
     >>> product(F.linear, x, weight, None).tolist()
     [[0.0, 3.0], [1.0, 4.0]]
     """
-    if function in (F.linear, F.conv2d) and suits(x, weight) and not torch.is_autocast_enabled("cpu"):
+    plain = bias is None or (bias.shape == weight.shape[:1] and bias.dtype == weight.dtype)
+    if plain and function in (F.linear, F.conv2d) and suits(x, weight) and not torch.is_autocast_enabled("cpu"):
         y = _linear(x, weight, bias) if function is F.linear else _conv2d(x, weight, bias, *rest)
         if y is not None:
             return y
