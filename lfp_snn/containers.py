@@ -20,6 +20,14 @@ from lfp_snn.synapses import event_driven
 State = Any
 
 
+_SHAPES = (
+    ((nn.Conv1d, nn.MaxPool1d, nn.AvgPool1d), ("T", "B", "C", "L")),
+    ((nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d), ("T", "B", "C", "H", "W")),
+    ((nn.Conv3d, nn.MaxPool3d, nn.AvgPool3d), ("T", "B", "C", "D", "H", "W")),
+)
+"""Shapes of a whole time that some layers take."""
+
+
 @runtime_checkable
 class Advances(Protocol):
     """A module that runs others over time, and keeps what is static computed once."""
@@ -53,10 +61,12 @@ def fold(module: nn.Module, x: Tensor) -> Tensor:
     """
     if isinstance(module, nn.Linear) and x.dim() == 3:
         return cast(Tensor, module(x))
-    if x.dim() < 3:
+    wanted = next((shape for kinds, shape in _SHAPES if isinstance(module, kinds)), None)
+    if x.dim() < 3 or (wanted is not None and x.dim() != len(wanted)):
+        expected = ", ".join(wanted or ("T", "B", "features..."))
         raise ShapeError(
-            f"{type(module).__name__} in a network over time got shape {list(x.shape)}; expected [T, B, features...]. "
-            "For a static input [B, ...] say how long to run it: net(x, steps=T)"
+            f"{type(module).__name__} in a network over time got shape {list(x.shape)}; expected [{expected}]. For a "
+            "static input [B, ...] say how long to run it: net(x, steps=T); for one step, net.run(x[None], state)"
         )
     y: Tensor = module(x.flatten(0, 1))
     return y.reshape(*x.shape[:2], *y.shape[1:])

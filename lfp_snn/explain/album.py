@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +29,7 @@ from lfp_snn.errors import ConfigError, DataError
 from lfp_snn.explain import figures
 from lfp_snn.explain.events import relevance_of_events
 from lfp_snn.explain.html import write_html
-from lfp_snn.explain.relevance import Against, Explanation, explain
+from lfp_snn.explain.relevance import Against, Explanation, explain, next_best
 from lfp_snn.explain.stream import Decisions
 from lfp_snn.training.build import Task
 from lfp_snn.training.run_folder import write_json
@@ -181,18 +182,21 @@ def album(
     title = f"{subject.name}: decided {names[decided]}"
     if subject.label is not None:
         title += f", is {names[subject.label]}"
-    if explained != decided:
-        title += f"; why {names[explained]}?"
+    other = _other(why, against, names)
+    if explained != decided or other is not None:
+        title += f"; why {names[explained]}{f' and not {other}' if other else ''}?"
     heading = title.replace("$", r"\$")  # else it would begin a formula
     content: dict[str, Any] = {
         "example": subject.name,
         "class": None if subject.label is None else names[subject.label],
         "decision": names[decided],
         "explained": names[explained],
+        "against": other,
         "scores": {name: float(z) for name, z in zip(names, why.scores[0], strict=True)},
         "relevance for": float(why.relevance.clamp(min=0).sum()),
         "relevance against": float(why.relevance.clamp(max=0).sum()),
-        "share that did not arrive": float(why.missing()),
+        "explained score": float(why.explained()),
+        "of it at the input": float(why.arrived()),
     }
     _save(out / "relevance.npy", (why.relevance[:, 0] if why.temporal else why.relevance[0]).cpu().numpy())
     parts = {
@@ -232,16 +236,6 @@ def album(
     return content
 
 
-def _hidden(why: Explanation) -> dict[str, Any]:
-    """Return the hidden layers' arrays by the names that they have in a file."""
-    return {
-        f"{name}.{key}": (q[:, 0] if why.temporal else q[0]).cpu().numpy()
-        for name, layer in why.layers.items()
-        for key, q in vars(layer).items()
-        if q is not None
-    }
-
-
 def _first_weights(task: Task, why: Explanation) -> Any:
     """Draw the weights of the first layer, if they are those of pictures."""
     first = next((m for m in task.network.modules() if isinstance(m, nn.Linear | nn.Conv2d)), None)
@@ -273,3 +267,12 @@ def _save(path: Path, array: NDArray[Any]) -> None:
 
 def _size(size: SensorSize) -> str:
     return f"{size[0]} x {size[1]} with {size[2]} polarities" if size[1] > 1 else f"{size[0]} channels"
+
+
+def _other(why: Explanation, against: Against, names: Sequence[str]) -> str | None:
+    """Return whose score was subtracted, in words."""
+    if against is None:
+        return None
+    if against == "rest":
+        return "the others"
+    return names[int(next_best(why.scores, why.target) if against == "next" else against)]  # type: ignore[arg-type]

@@ -19,11 +19,11 @@ from lfp_snn.containers import State
 from lfp_snn.diagnosis.probe import Probe
 from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.forward import mode
-from lfp_snn.neurons import SpikingNeuron
+from lfp_snn.neurons import ALIF, SpikingNeuron
 from lfp_snn.propagation import LFP
 from lfp_snn.rewards import Given, Reward, scores
 from lfp_snn.rewards.base import one_hot, valid
-from lfp_snn.rules.sharing import Conserving
+from lfp_snn.rules.sharing import Conserving, Contribution, Sharing
 
 Against: TypeAlias = int | Tensor | Literal["next", "rest"] | None
 """Whose score is subtracted from that of the explained class."""
@@ -86,6 +86,19 @@ class Explanation:
     layers: dict[str, Layer]
     lengths: Tensor | None = None
 
+    def __repr__(self) -> str:
+        """Say what it is of, without the numbers."""
+        shape, classes = list(self.x.shape), self.target.tolist()
+        return f"Explanation(x={shape}, target={classes[:8]}{'...' * (len(classes) > 8)}, layers={list(self.layers)})"
+
+    def explained(self) -> Tensor:
+        """Return the score that is explained, ``[B]``: of the class, minus that of others."""
+        return self.reward.sum((0, 2) if self.temporal else (1,))
+
+    def arrived(self) -> Tensor:
+        """Return what of it is found at the input, ``[B]``; biases, resets and stabilisers keep the rest."""
+        return self.relevance.flatten(2).sum(2).sum(0) if self.temporal else self.relevance.flatten(1).sum(1)
+
     @property
     def temporal(self) -> bool:
         """Whether the input runs over time."""
@@ -102,10 +115,8 @@ class Explanation:
 
     def missing(self) -> Tensor:
         """Return the share of the reward that did not arrive at the input, ``[B]``: kept by biases, resets, epsilon."""
-        axes = (0, 2) if self.temporal else (1,)
-        given = self.reward.sum(axes)
-        arrived = self.relevance.flatten(2).sum(2).sum(0) if self.temporal else self.relevance.flatten(1).sum(1)
-        return (given - arrived) / given.abs().clamp(min=torch.finfo(given.dtype).tiny)
+        given = self.explained()
+        return (given - self.arrived()) / given.abs().clamp(min=torch.finfo(given.dtype).tiny)
 
     def sample(self, index: int) -> Explanation:
         """Return the explanation of one example, as a batch of one."""
@@ -166,8 +177,9 @@ def explain(
         From which a :class:`~lfp_snn.Sequential` goes on (see its ``run``); what it owes to the time before is not
         shared out further.
     lfp : LFP, optional
-        The rules. By default ``LFP(sharing=Conserving())``, under which relevance is not lost on its way through time
-        (for what other rules give, see :mod:`lfp_snn.explain.faithfulness`).
+        The rules. By default neurons share by ``Conserving``, under which relevance is not lost on its way through time
+        (for what other rules give, see :mod:`lfp_snn.explain.faithfulness`); in a network with adapting thresholds,
+        where that has no bound, by ``Contribution``.
     training : bool
         Whether to run as in training, with batch statistics and dropout.
 
@@ -197,7 +209,7 @@ def explain(
             raise ShapeError(f"steps must be at least 1, got {steps}")
         x = x.expand(steps, *x.shape)
     x = x.detach().clone().requires_grad_()
-    rules = copy.copy(lfp) if lfp is not None else LFP(sharing=Conserving())
+    rules = copy.copy(lfp) if lfp is not None else LFP(sharing=_sharing(network))
     rules.record, rules.homeostasis, rules.keep_feedback = _can_record(network), None, False
     neurons = {name: m for name, m in network.named_modules() if isinstance(m, SpikingNeuron)}
     for neuron in neurons.values():
@@ -229,6 +241,11 @@ def explain(
     return Explanation(x.detach(), relevance, output.detach(), z, chosen, given, layers, lengths)
 
 
+def _sharing(network: nn.Module) -> Sharing:
+    """Return how neurons share relevance by default."""
+    return Contribution() if any(isinstance(m, ALIF) for m in network.modules()) else Conserving()
+
+
 def _can_record(network: nn.Module) -> bool:
     """Whether the neurons are ours."""
     return any(isinstance(m, SpikingNeuron) for m in network.modules())
@@ -245,6 +262,17 @@ def _score(output: Tensor, z: Tensor, target: Tensor, against: Against, lengths:
     return output * wanted if output.dim() == 2 else output * wanted * valid(output, lengths)
 
 
+def next_best(z: Tensor, target: Tensor) -> Tensor:
+    """Return the best ``[B]`` of the other classes, by the scores ``z`` ``[B, C]``.
+
+    Examples
+    --------
+    >>> next_best(torch.tensor([[0.1, 0.5, 0.9]]), torch.tensor([2])).tolist()
+    [1]
+    """
+    return z.detach().scatter(1, target[:, None], -torch.inf).argmax(-1)
+
+
 def contrast(z: Tensor, target: Tensor, against: Against) -> Tensor:
     """Return the weights ``[B, C]`` of the scores ``z`` in what is explained: 1 for the class, negative against others.
 
@@ -259,7 +287,7 @@ def contrast(z: Tensor, target: Tensor, against: Against) -> Tensor:
     if against == "rest":
         return wanted - (1 - wanted) / max(1, z.shape[1] - 1)
     if against == "next":
-        return wanted - one_hot(z.detach().scatter(1, target[:, None], -torch.inf).argmax(-1), z)
+        return wanted - one_hot(next_best(z, target), z)
     if not isinstance(against, int | Tensor):
         raise ConfigError(f"against is a class, classes [B], 'next', 'rest' or None, got {against!r}")
     return wanted - one_hot(_classes(against, len(target), z), z)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from lfp_snn.errors import ShapeError, UnknownLayerError, suggest
+from lfp_snn.errors import ConfigError, ShapeError, UnknownLayerError, suggest
 from lfp_snn.forward import Passage, around_forward, inside
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
 from lfp_snn.neurons.base import SpikingNeuron
@@ -21,9 +21,9 @@ from lfp_snn.propagation.first_look import first_look
 from lfp_snn.propagation.foreign import Live, alive, live_of
 from lfp_snn.propagation.mode import PENDING, Pass, settled
 from lfp_snn.propagation.readout import receive_reward
-from lfp_snn.rules import layer
-from lfp_snn.rules.layer import Epsilon, Rule
-from lfp_snn.rules.sharing import Reference, Sharing
+from lfp_snn.rules import RULES, SHARINGS, layer
+from lfp_snn.rules.layer import Rule
+from lfp_snn.rules.sharing import Sharing
 
 M = TypeVar("M", bound=nn.Module)
 _activations: set[type[nn.Module]] = set()
@@ -75,10 +75,11 @@ class LFP:
     ----------
     epsilon : float
         Stabiliser of the default rules.
-    rule : Rule, optional
-        How linear operations share reward; ``Epsilon(epsilon)`` by default.
-    sharing : Sharing, optional
-        How spiking neurons share reward; ``Reference(epsilon)`` by default.
+    rule : Rule or str, optional
+        How linear operations share reward, or its name in :data:`lfp_snn.rules.RULES`; ``Epsilon(epsilon)`` by default.
+    sharing : Sharing or str, optional
+        How spiking neurons share reward, or its name in :data:`lfp_snn.rules.SHARINGS`; ``Reference(epsilon)`` by
+        default.
     rules : mapping, optional
         Other rules for some modules, by type or by name: ``{nn.Conv2d: Gamma(), "head": ZPlus()}``.
         Names go before types.
@@ -112,8 +113,8 @@ class LFP:
     def __init__(
         self,
         epsilon: float = 1e-6,
-        rule: Rule | None = None,
-        sharing: Sharing | None = None,
+        rule: Rule | str | None = None,
+        sharing: Sharing | str | None = None,
         rules: Mapping[type[nn.Module] | str, Rule] | None = None,
         scale_floor: float | None = 0.0,
         homeostasis: RateTerm | None = None,
@@ -125,8 +126,8 @@ class LFP:
         if scale_floor is not None and not scale_floor >= 0:
             raise ValueError(f"scale_floor must not be negative, got {scale_floor}")
         self.epsilon = epsilon
-        self.rule = rule if rule is not None else Epsilon(epsilon)
-        self.sharing = sharing if sharing is not None else Reference(epsilon)
+        self.rule = _chosen(rule or "epsilon", RULES, Rule, "rule", epsilon)
+        self.sharing = _chosen(sharing or "reference", SHARINGS, Sharing, "sharing rule", epsilon)
         self.rules = dict(rules or {})
         self.scale_floor, self.homeostasis, self.record = scale_floor, homeostasis, record
         self.keep_feedback = keep_feedback
@@ -218,6 +219,17 @@ class LFP:
             rule = self.rules.get(name, by_type)
             if rule is not None:
                 yield module, rule
+
+
+def _chosen(given: Any, known: Mapping[str, Callable[..., Any]], kind: type, what: str, epsilon: float) -> Any:
+    """Return a rule, or the one that has this name."""
+    if isinstance(given, str):
+        if given not in known:
+            raise ConfigError(suggest(given, known, what))
+        return known[given](epsilon=epsilon) if given != "zero" else known[given]()
+    if not isinstance(given, kind):
+        raise TypeError(f"a {what} is an object of lfp_snn.rules, or a name, got {given!r}")
+    return given
 
 
 def _is_activation(module: nn.Module) -> bool:
