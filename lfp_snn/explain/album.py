@@ -275,4 +275,4 @@ def _other(why: Explanation, against: Against, names: Sequence[str]) -> str | No
         return None
     if against == "rest":
         return "the others"
-    return names[int(next_best(why.scores, why.target) if against == "next" else against)]  # type: ignore[arg-type]
+    return names[int(next_best(why.scores, why.target) if against == "next" else against)]

@@ -8,13 +8,16 @@ arXiv 1511.06422).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from lfp_snn.containers import Residual, Sequential, advance
-from lfp_snn.forward import mode
+from lfp_snn.containers import Residual, Sequential
+from lfp_snn.forward import Passage, around_forward, mode
 from lfp_snn.neurons import SpikingNeuron
 
+Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 _SCALE_ALONG = (
     *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
     *(nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout),
@@ -22,31 +25,32 @@ _SCALE_ALONG = (
 """Modules whose output grows with their input by the same factor, so that weights in front of them can be scaled."""
 
 
-def calibrate(net: Sequential, x: Tensor, rate: float = 0.1, *, steps: int | None = None, halvings: int = 14) -> None:
+def calibrate(net: nn.Module, x: Tensor, rate: float = 0.1, *, steps: int | None = None, halvings: int = 14) -> None:
     """Scale the weights of ``net`` in place until each spiking layer fires at ``rate`` on ``x``.
 
     Parameters
     ----------
-    net : Sequential
-        A network; layers in front of a neuron are scaled, directly in front of it or with pooling, flattening or
-        dropout between.
+    net : nn.Module
+        A network, :class:`lfp_snn.Sequential` or a module of one's own, whose neurons are those of this package and run
+        all steps in one call. Layers in front of a neuron are scaled, directly in front of it or with pooling,
+        flattening or dropout between. (Functions that a ``forward`` calls between them are taken to scale along.)
     x : Tensor
         A batch, ``[T, B, ...]``, or static ``[B, ...]`` with ``steps``.
     rate : float
         Spikes per neuron and step, in (0, 1).
     steps : int, optional
-        Time steps of a static input.
+        Time steps of a static input: the network is called with them.
     halvings : int
         Steps of the search for each layer.
 
     Raises
     ------
     ValueError
-        If the rate is not in (0, 1).
+        If the rate is not in (0, 1), or there are no spiking neurons.
 
     Examples
     --------
-    >>> from lfp_snn import LIF
+    >>> from lfp_snn import LIF, Sequential
     >>> net, x = Sequential(nn.Linear(50, 40), LIF()), (torch.rand(10, 8, 50) < 0.05).float()
     >>> calibrate(net, x, rate=0.1)
     >>> bool((net(x).mean() - 0.1).abs() < 0.02)
@@ -54,33 +58,37 @@ def calibrate(net: Sequential, x: Tensor, rate: float = 0.1, *, steps: int | Non
     """
     if not 0 < rate < 1:
         raise ValueError(f"the rate must lie in (0, 1) spikes a step, got {rate}")
-    with mode(net, training=False), torch.no_grad():
-        _walk(net, x, rate, steps, halvings)
+    if not any(isinstance(m, SpikingNeuron) for m in net.modules()):
+        raise ValueError(f"{type(net).__name__} has no spiking neurons of this package: there is nothing to calibrate")
+    weighted: Weighted | None = None
+    done: set[nn.Module] = set()
 
-
-def _walk(net: Sequential, x: Tensor, rate: float, steps: int | None, halvings: int) -> tuple[Tensor, int | None]:
-    """Calibrate one chain on its input and return its output."""
-    weighted: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | None = None
-    for module in net:
-        if isinstance(module, SpikingNeuron) and weighted is not None:
-            factor = _factor(module, x, rate, steps, halvings)
+    def passage(module: nn.Module, args: Any, kwargs: Any) -> Passage:
+        nonlocal weighted
+        if isinstance(module, SpikingNeuron) and weighted is not None and module not in done:
+            factor = _factor(module, args[0], rate, kwargs.get("steps"), halvings)
             weighted.weight.mul_(factor)
             if weighted.bias is not None:
                 weighted.bias.mul_(factor)
-            x = x * factor
-        if isinstance(module, Sequential):
-            x, steps = _walk(module, x, rate, steps, halvings)
-            continue
-        if isinstance(module, Residual):
-            for path in (module.body, module.shortcut):
-                if isinstance(path, Sequential):
-                    _walk(path, x, rate, steps, halvings)
-        x, _, steps = advance(module, x, None, steps)
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            done.add(module)
+            output = yield (args[0] * factor, *args[1:]), kwargs
+        else:
+            output = yield None
+        if isinstance(module, Weighted):
             weighted = module
         elif not isinstance(module, _SCALE_ALONG):  # after a normalisation there would be nothing to gain
             weighted = None
-    return x, steps
+        return output
+
+    chains = Sequential, nn.Sequential
+    parts = [m for m in net.modules() if isinstance(m, Residual) or not any(m.children())]
+    ends = [around_forward(m, passage) for m in parts if not isinstance(m, chains)]
+    try:
+        with mode(net, training=False), torch.no_grad():
+            net(x) if steps is None else net(x, steps=steps)
+    finally:
+        for end in ends:
+            end()
 
 
 def _factor(neuron: SpikingNeuron, current: Tensor, rate: float, steps: int | None, halvings: int) -> float:
@@ -88,6 +96,6 @@ def _factor(neuron: SpikingNeuron, current: Tensor, rate: float, steps: int | No
     low, high = -6.0, 6.0
     for _ in range(halvings):
         middle = (low + high) / 2
-        spikes, _ = neuron(current * 10**middle, steps=steps)
+        spikes, _ = neuron.forward(current * 10**middle, steps=steps)
         low, high = (middle, high) if float(spikes.mean()) < rate else (low, middle)
     return float(10 ** ((low + high) / 2))

@@ -59,8 +59,9 @@ def first_look(network: nn.Module, neurons: dict[str, nn.Module]) -> Iterator[li
     whole = {name: isinstance(m, TimeModule) for name, m in neurons.items()}  # where one call is all time, not a step
     silent = [n for n, spikes in taken.items() if len(spikes) > 1 - whole[n] and not any(map(_speaks, spikes))]
     if silent:
+        named = ", ".join(silent[:3]) + f" and {len(silent) - 3} more layers" * (len(silent) > 3)
         warnings.warn(
-            f"no neuron of {', '.join(silent)} fired in this first forward pass: reward passes through spikes only, so "
+            f"no neuron of {named} fired in this first forward pass: reward passes through spikes only, so "
             "nothing below will learn. Scale fresh weights by lfp_snn.models.calibrate(network, x), or use "
             "LFP(homeostasis=rewards.Homeostasis())",
             SilenceWarning,

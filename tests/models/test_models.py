@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lfp_snn import LFP, LI, LIF, Residual, Sequential, SpikingNeuron, rewards
 from lfp_snn.errors import ShapeError
@@ -27,6 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::lfp_snn.errors.SilenceWarning")
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
 def test_every_model_trains_a_step_under_lfp(name: str, shape: tuple[int, ...]) -> None:
@@ -126,3 +127,24 @@ def test_the_gain_of_recurrent_weights_scales_an_orthogonal_matrix() -> None:
     torch.manual_seed(0)
     layer = recurrent_snn((6,), 3, hidden=(16,), recurrent_gain=2.0)[2]
     torch.testing.assert_close(layer.recurrent @ layer.recurrent.t(), 4 * torch.eye(16))
+
+
+def test_calibrate_takes_a_module_of_ones_own() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.pool, self.hidden = nn.Conv2d(2, 4, 3), nn.MaxPool2d(2), LIF()
+            self.linear, self.last = nn.Linear(4 * 4 * 4, 20), LIF(recurrent=20)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            first, _ = self.hidden(self.pool(self.conv(x.flatten(0, 1))).unflatten(0, x.shape[:2]))
+            last, _ = self.last(self.linear(first.flatten(2)))
+            return first, last
+
+    torch.manual_seed(0)
+    net, x = Net(), (torch.rand(15, 8, 2, 10, 10) < 0.05).float()
+    calibrate(net, x, 0.1)
+    with torch.no_grad():
+        assert [float(s.mean()) for s in net(x)] == pytest.approx([0.1, 0.1], abs=0.03)
+    with pytest.raises(ValueError, match="no spiking neurons of this package"):
+        calibrate(nn.Linear(3, 3), torch.rand(2, 3))
