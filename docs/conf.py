@@ -58,3 +58,13 @@ autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
+
+
+def _notebooks_here(app, page, source):
+    """Links to the notebooks are those of the repository, where they lie beside the pages' folder."""
+    source[0] = source[0].replace("](../notebooks/", "](notebooks/" if "/" not in page else "](../notebooks/")
+
+
+def setup(app):
+    """Connect what is done to the pages as they are read."""
+    app.connect("source-read", _notebooks_here)
