@@ -2,9 +2,9 @@
 
 The forward pass keeps the state at the border of each piece and the output. The backward pass goes from the last piece
 to the first: a piece is run again from its state, answers its part of the message, and what travels on through
-membranes, adaptation and recurrent weights is handed to the piece before (:class:`lfp_snn.neurons.later.Later`). So
-outputs and messages are those of the whole time at once, for about a third more work; gradient checkpointing (Chen et
-al. 2016, arXiv 1604.06174) for networks with state.
+membranes, adaptation and recurrent weights is handed to the piece before (:mod:`lfp_snn.neurons.handover`). So outputs
+and messages are those of the whole time at once, for about a third more work; gradient checkpointing (Chen et al. 2016,
+arXiv 1604.06174) for networks with state.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from torch.utils.checkpoint import get_device_states, set_device_states
 
 from lfp_snn.neurons import SpikingNeuron
 from lfp_snn.neurons.ambient import Ambient, ambient, surrounded
-from lfp_snn.neurons.later import Later
-from lfp_snn.neurons.scan import Backward, Record
+from lfp_snn.neurons.backward import Backward, Record
+from lfp_snn.neurons.handover import Handover
 from lfp_snn.neurons.surrogate import ATan
 from lfp_snn.propagation.feedback import Scaler
-from lfp_snn.propagation.mode import Pass
+from lfp_snn.propagation.mode import LFPMode
 from lfp_snn.propagation.readout import spiking_sources
 from lfp_snn.synapses import use, way
 
@@ -45,8 +45,8 @@ class _Surroundings:
         self.ambient, self.modes, self.way = ambient(), _get_current_function_mode_stack(), way()  # type: ignore[no-untyped-call]
         kind = device.type if torch.amp.is_autocast_available(device.type) else "cpu"
         self.autocast = kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
-        if any(not isinstance(mode, Pass) for mode in self.modes):
-            names = sorted({type(mode).__name__ for mode in self.modes if not isinstance(mode, Pass)})
+        if any(not isinstance(mode, LFPMode) for mode in self.modes):
+            names = sorted({type(mode).__name__ for mode in self.modes if not isinstance(mode, LFPMode)})
             raise ValueError(f"time cannot be taken in pieces inside {', '.join(names)}: set checkpoint_steps to 0")
 
     @contextmanager
@@ -64,8 +64,8 @@ class _Run:
 
     def __init__(self, network: nn.Module, x: Tensor, steps: int | None, length: int) -> None:
         self.network, self.x, self.steps = network, x.detach().requires_grad_(x.requires_grad), steps
-        self.around, self.later = _Surroundings(x.device), Later()
-        self.ambient = dataclasses.replace(self.around.ambient, later=self.later)
+        self.around, self.handover = _Surroundings(x.device), Handover()
+        self.ambient = dataclasses.replace(self.around.ambient, handover=self.handover)
         total = len(x) if steps is None else steps
         self.pieces = [(k, min(k + length, total)) for k in range(0, total, length)]
         self.begun: list[tuple[Any, Tensor, Any]] = []  # the state and those of random numbers at each piece's start
@@ -88,7 +88,7 @@ class _Run:
     def begin(self, state: Any) -> None:
         """Note from where the next piece goes on, and begin it for the first time."""
         self.begun.append((state, torch.get_rng_state(), get_device_states(self.x)))
-        self.later.begin(first_time=True)
+        self.handover.begin(first_time=True)
 
     def piece(self, k: int, state: Any) -> tuple[Tensor, Any, Tensor]:
         """Run piece ``k`` on from a state; return output, state, and the part of the input that took part."""
@@ -114,7 +114,7 @@ class _Run:
         with torch.random.fork_rng(devices, device_type=kind), self.around.again(self.ambient):
             torch.set_rng_state(random)
             set_device_states(devices, of_devices, device_type=kind)
-            self.later.begin()
+            self.handover.begin()
             return self.with_graph(k, state)
 
 
@@ -145,7 +145,7 @@ class _Pieces(torch.autograd.Function):
         neurons = [m for m in run.network.modules() if isinstance(m, SpikingNeuron)] if run.ambient.record else []
         records: dict[SpikingNeuron, list[Record]] = {m: [] for m in neurons}
         g_x: list[Tensor] = []
-        run.later.forget()
+        run.handover.forget()
         for k in range(len(run.pieces) - 1, -1, -1):
             x, y = run.again(k) if ctx.last is None else ctx.last
             ctx.last = None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lfp_snn.checkpointing import in_pieces
 from lfp_snn.errors import ShapeError
 from lfp_snn.neurons import SpikingNeuron, TimeModule
-from lfp_snn.neurons.spare import offer
+from lfp_snn.neurons.reuse import offer
 from lfp_snn.synapses import event_driven
 
 State = Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.utils import prune
 
-from lfp_snn.training.synapses import find_synapses
+from lfp_snn.training.connections import find_synapses
 
 
 def prune_weights(network: nn.Module, amount: float) -> None:

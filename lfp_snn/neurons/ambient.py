@@ -14,7 +14,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from lfp_snn.neurons.later import Later
+from lfp_snn.neurons.handover import Handover
 from lfp_snn.neurons.surrogate import Surrogate
 from lfp_snn.rules.sharing import Sharing
 
@@ -49,7 +49,7 @@ class Ambient:
         Homeostasis of hidden neurons.
     record : bool
         Whether neurons keep the reward of each of their spikes, and more, in ``neuron.record``.
-    later : Later or None
+    handover : Handover or None
         Where messages are handed over, if this is a piece of a longer time.
     """
 
@@ -59,7 +59,7 @@ class Ambient:
     settle: Callable[[Tensor], Tensor] = _same
     rate_term: RateTerm | None = None
     record: bool = False
-    later: Later | None = None
+    handover: Handover | None = None
 
 
 _ambient: ContextVar[Ambient] = ContextVar("lfp_snn_ambient", default=Ambient())

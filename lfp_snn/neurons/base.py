@@ -13,9 +13,10 @@ from lfp_snn.errors import NonFiniteError, ShapeError
 from lfp_snn.kernels import Dynamics, Reset, Start
 from lfp_snn.neurons import compiled
 from lfp_snn.neurons.ambient import ambient
-from lfp_snn.neurons.later import place_in
+from lfp_snn.neurons.backward import Backward, Record
+from lfp_snn.neurons.handover import place_in
 from lfp_snn.neurons.recurrent import RecurrentScan
-from lfp_snn.neurons.scan import Backward, Record, Scan
+from lfp_snn.neurons.scan import Scan
 from lfp_snn.neurons.surrogate import ATan, Surrogate
 from lfp_snn.synapses import mark
 
@@ -197,7 +198,7 @@ class SpikingNeuron(TimeModule):
         around = ambient()
         surrogate = around.surrogate or self.surrogate
         keep = partial(self._keep, x.shape[2:]) if around.record else None
-        place, half = place_in(around.later), self.half_membrane
+        place, half = place_in(around.handover), self.half_membrane
         backward = Backward(around.sharing, surrogate, around.rate_term, keep, half=half, place=place)
         dynamics = Dynamics(self.reset, self.reset_delay, kappa is not None)
         shape = x.shape[1:]

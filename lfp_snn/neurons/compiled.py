@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from lfp_snn.kernels import Dynamics, Start
+from lfp_snn.neurons.backward import Backward
+from lfp_snn.neurons.leaky_integral import LeakyIntegral
 from lfp_snn.neurons.recurrent import RecurrentScan
-from lfp_snn.neurons.scan import Backward, Scan
+from lfp_snn.neurons.scan import Scan
 from lfp_snn.neurons.surrogate import KNOWN, Surrogate
-from lfp_snn.neurons.synapse import LeakyIntegral
 
 _Four = tuple[Tensor, Tensor, Tensor, Tensor]
 

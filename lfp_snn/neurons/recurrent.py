@@ -17,8 +17,10 @@ from torch.autograd.function import once_differentiable
 
 from lfp_snn.kernels import Dynamics, Parameters, Start, cpu, cpu_recurrent, select
 from lfp_snn.kernels.bits import find
-from lfp_snn.neurons.scan import Backward, adaptation, after_last, fit, flat, graph_is_kept, needed, parameter_messages
-from lfp_snn.neurons.spare import is_spare
+from lfp_snn.neurons.backward import Backward
+from lfp_snn.neurons.parameters import adaptation, fit, flat, needed, parameter_messages
+from lfp_snn.neurons.reuse import is_spare
+from lfp_snn.neurons.scan import after_last, graph_is_kept
 from lfp_snn.synapses import outer, way
 
 MOST_NEURONS = 512

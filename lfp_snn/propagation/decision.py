@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lfp_snn.errors import ConfigError
 from lfp_snn.neurons.ambient import ambient
-from lfp_snn.neurons.scan import Backward
+from lfp_snn.neurons.backward import Backward
 from lfp_snn.neurons.surrogate import ATan
 from lfp_snn.propagation.density import stabilised
 

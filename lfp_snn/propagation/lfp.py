@@ -16,10 +16,10 @@ from lfp_snn.forward import Passage, around_forward, inside
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
 from lfp_snn.neurons.base import SpikingNeuron
 from lfp_snn.propagation.density import HandThrough
+from lfp_snn.propagation.external import Live, alive, live_of
 from lfp_snn.propagation.feedback import Scaler, mark_parameters
 from lfp_snn.propagation.first_look import first_look
-from lfp_snn.propagation.foreign import Live, alive, live_of
-from lfp_snn.propagation.mode import PENDING, Pass, settled
+from lfp_snn.propagation.mode import PENDING, LFPMode, settled
 from lfp_snn.propagation.readout import receive_reward
 from lfp_snn.rules import RULES, SHARINGS, layer
 from lfp_snn.rules.layer import Rule
@@ -164,7 +164,7 @@ class LFP:
                 mark_parameters(modules)
                 scaler = self._scaler()
                 stack.enter_context(surrounded(self._ambient(scaler)))
-                stack.enter_context(Pass(rules, scaler, names))
+                stack.enter_context(LFPMode(rules, scaler, names))
                 output = yield None
             return receive_reward(output, self.epsilon) if outermost else output
 

@@ -83,7 +83,7 @@ def _mark(x: Tensor, name: str, value: Any) -> None:
         delattr(x, name)
 
 
-class Pass(TorchFunctionMode):
+class LFPMode(TorchFunctionMode):
     """One forward pass under LFP.
 
     Parameters
@@ -257,7 +257,7 @@ def _is_divisor(func: Any, exponents: list[Any], kwargs: dict[str, Any]) -> bool
 
 
 def _layer_norm(
-    lfp: Pass,
+    lfp: LFPMode,
     input: Tensor,
     shape: Any,
     weight: Tensor | None = None,
@@ -268,12 +268,14 @@ def _layer_norm(
     return linear.layer_norm(settled(input), shape, weight, bias, eps, lfp.scaler)
 
 
-def _rms_norm(lfp: Pass, input: Tensor, shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+def _rms_norm(
+    lfp: LFPMode, input: Tensor, shape: Any, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
     return linear.rms_norm(settled(input), shape, weight, eps, lfp.scaler)
 
 
 def _group_norm(
-    lfp: Pass,
+    lfp: LFPMode,
     input: Tensor,
     groups: int,
     weight: Tensor | None = None,
@@ -285,7 +287,7 @@ def _group_norm(
 
 
 def _instance_norm(
-    lfp: Pass,
+    lfp: LFPMode,
     input: Tensor,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,

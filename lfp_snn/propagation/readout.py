@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from lfp_snn.graph import behind, made_by
-from lfp_snn.neurons.scan import Backward
+from lfp_snn.neurons.backward import Backward
 from lfp_snn.propagation.density import FromReward
 from lfp_snn.propagation.mode import PENDING
 from lfp_snn.rewards.base import OTHER_OUTPUT

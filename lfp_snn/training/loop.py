@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lfp_snn.data import Batch, EpochSampler, loader, set_epoch
-from lfp_snn.data.ahead import ahead
+from lfp_snn.data.prefetch import prefetch
 from lfp_snn.errors import DivergenceError, NonFiniteError, require
 from lfp_snn.rewards import scores
 from lfp_snn.training import build as parts
@@ -207,7 +207,7 @@ class Run:
         tally = Tally(self.task.splits.classes, fabric.device)
         waited, started = 0.0, time.perf_counter()
         alone = not batches.num_workers and getattr(batches.dataset, "independent", False)
-        source = ahead(batches) if alone else iter(batches)
+        source = prefetch(batches) if alone else iter(batches)
         for i in range(len(batches)):
             asked = time.perf_counter()
             batch = Batch(*fabric.to_device(tuple(next(source))))

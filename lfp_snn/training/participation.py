@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lfp_snn.training.synapses import count, find_synapses
+from lfp_snn.training.connections import count, find_synapses
 
 
 class Participation:

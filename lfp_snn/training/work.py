@@ -32,8 +32,8 @@ from torch import Tensor, nn
 
 from lfp_snn.methods import DirectFeedback, Method
 from lfp_snn.neurons import SpikingNeuron, TimeModule
+from lfp_snn.training.connections import Synapses, find_synapses
 from lfp_snn.training.fabric import total
-from lfp_snn.training.synapses import Synapses, find_synapses
 
 
 @dataclass

@@ -25,7 +25,7 @@ from torch.nn.functional import linear
 from lfp_snn.errors import ConfigError, UnknownLayerError
 from lfp_snn.neurons.ambient import ambient
 from lfp_snn.propagation.decision import decide, inner
-from lfp_snn.propagation.foreign import register_neuron
+from lfp_snn.propagation.external import register_neuron
 
 Step = Callable[..., tuple[Tensor, Any]]
 

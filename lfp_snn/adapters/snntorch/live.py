@@ -17,7 +17,7 @@ from snntorch._neurons.neurons import SpikingNeuron
 from torch import Tensor
 
 from lfp_snn.propagation.decision import decide, inner
-from lfp_snn.propagation.foreign import register_neuron
+from lfp_snn.propagation.external import register_neuron
 
 
 def membrane_decay(neuron: Any) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from lfp_snn.errors import ConfigError, UnknownLayerError
 from lfp_snn.propagation.decision import decide
-from lfp_snn.propagation.foreign import register_neuron
+from lfp_snn.propagation.external import register_neuron
 
 Charge = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor | float]]
 

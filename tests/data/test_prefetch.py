@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lfp_snn.data import ByCount, EventDataset, Recordings, load, make_events
-from lfp_snn.data.ahead import ahead
+from lfp_snn.data.prefetch import prefetch
 
 
 def running() -> int:
@@ -24,7 +24,7 @@ def test_the_next_batch_is_made_meanwhile() -> None:
             event.set()
             yield k
 
-    batches = ahead(source())
+    batches = prefetch(source())
     assert not made[0].is_set()
     assert next(batches) == 0
     assert made[1].wait(10)
@@ -38,7 +38,7 @@ def test_an_error_comes_where_its_batch_is_due() -> None:
         yield 0
         raise OSError("the file is gone")
 
-    batches = ahead(source())
+    batches = prefetch(source())
     assert next(batches) == 0
     with pytest.raises(OSError, match="the file is gone"):
         next(batches)
@@ -46,7 +46,7 @@ def test_an_error_comes_where_its_batch_is_due() -> None:
 
 
 def test_nothing_is_left_running_when_it_is_given_up() -> None:
-    batches = ahead(range(1, 10))
+    batches = prefetch(range(1, 10))
     assert next(batches) == 1
     del batches
     assert running() == 0

@@ -15,8 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from lfp_snn.kernels import select
 from lfp_snn.neurons.ambient import ambient
-from lfp_snn.neurons.later import place_in
-from lfp_snn.neurons.scan import fit, flat
+from lfp_snn.neurons.handover import place_in
+from lfp_snn.neurons.parameters import fit, flat
 
 
 class LeakyIntegral(torch.autograd.Function):
@@ -28,7 +28,7 @@ class LeakyIntegral(torch.autograd.Function):
         features = x.shape[2:]
         flat_decay = flat(decay, features)
         y: Tensor = select(x).filter_forward(x.flatten(2), flat_decay, start.flatten(1), steps)
-        ctx.shape, ctx.steps, ctx.place = x.shape, steps, place_in(ambient().later)
+        ctx.shape, ctx.steps, ctx.place = x.shape, steps, place_in(ambient().handover)
         out = y.reshape(steps, *x.shape[1:]).data  # not a view: it may be overwritten
         ctx.save_for_backward(decay, start, out if ctx.needs_input_grad[1] else None)
         return out

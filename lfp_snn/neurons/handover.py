@@ -51,16 +51,16 @@ class Place:
         return self._fired / self._steps, self._steps
 
 
-class Later:
+class Handover:
     """The places of all layers, by the order in which they are called, the same in every piece.
 
     Examples
     --------
-    >>> later = Later()
-    >>> later.begin(first_time=True)
-    >>> later.place().leave("from the last piece")
-    >>> later.begin()
-    >>> later.place().message
+    >>> handover = Handover()
+    >>> handover.begin(first_time=True)
+    >>> handover.place().leave("from the last piece")
+    >>> handover.begin()
+    >>> handover.place().message
     'from the last piece'
     """
 
@@ -87,6 +87,6 @@ class Later:
         return place
 
 
-def place_in(later: Later | None) -> Place:
+def place_in(handover: Handover | None) -> Place:
     """Return the place of a call, one of its own where time is not taken in pieces."""
-    return Place() if later is None else later.place()
+    return Place() if handover is None else handover.place()

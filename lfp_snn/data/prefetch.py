@@ -9,14 +9,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(batches: Iterable[T]) -> Iterator[T]:
+def prefetch(batches: Iterable[T]) -> Iterator[T]:
     """Yield the same batches, each asked for when the one before is handed out.
 
     An error of the source is raised where its batch is due. Nothing is left running when the iteration is given up.
 
     Examples
     --------
-    >>> list(ahead([1, 2, 3]))
+    >>> list(prefetch([1, 2, 3]))
     [1, 2, 3]
     """
     source = iter(batches)

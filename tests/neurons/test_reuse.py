@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lfp_snn import ALIF, LFP, LIF, CubaLIF, Sequential, kernels, rewards
-from lfp_snn.neurons import spare
+from lfp_snn.neurons import reuse
 from tests.learning import learned
 
 SHAPE = (12, 6, 20)
@@ -33,7 +33,7 @@ def network(neuron: str = "lif") -> Sequential:
 def currents(net: Sequential, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Run a network and tell for each neuron whether it was offered its current."""
     seen: list[bool] = []
-    offered = spare.is_spare
+    offered = reuse.is_spare
 
     def spy(x: Tensor) -> bool:
         seen.append(offered(x))
@@ -65,7 +65,7 @@ def test_the_membrane_takes_the_place_of_the_current() -> None:
     net, places = network(), []
     x = torch.rand(SHAPE)
     current = net[0](x)
-    spare.offer(current, net[0], net[1])
+    reuse.offer(current, net[0], net[1])
     with torch.autograd.graph.saved_tensors_hooks(lambda s: (places.append(s.data_ptr()), s)[1], lambda s: s):
         net[1](current)
     assert current.data_ptr() in places

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lfp_snn import LIF, Residual, Sequential
-from lfp_snn.training.synapses import Synapses, find_synapses
+from lfp_snn.training.connections import Synapses, find_synapses
 
 
 def listed(layer: nn.Module, shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
