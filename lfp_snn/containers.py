@@ -6,7 +6,7 @@ neurons see ``[T, B, ...]``. What a static input (``steps=T``) passes before the
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,25 +28,17 @@ _SHAPES = (
 """Shapes of a whole time that some layers take."""
 
 
-@runtime_checkable
-class Advances(Protocol):
-    """A module that runs others over time, and keeps what is static computed once."""
-
-    def advance(self, x: Tensor, state: State, steps: int | None) -> tuple[Tensor, State, int | None]:
-        """Run on from ``state``; the last value is ``steps`` while the output is still static, else ``None``."""
-        ...
-
-
 def advance(module: nn.Module, x: Tensor, state: State, steps: int | None) -> tuple[Tensor, State, int | None]:
     """Run one module over time and return its output, its state, and ``steps`` while the output is still static.
 
-    A module that consists of others has a method ``advance`` of its own.
+    A module that runs others over time has a method ``advance(x, state, steps)`` of its own, which keeps what is static
+    computed once.
     """
-    if isinstance(module, Advances):
-        return module.advance(x, state, steps)
     if isinstance(module, TimeModule):
         y, state = module(x, state, steps=steps)
         return y, state, None
+    if hasattr(type(module), "advance"):
+        return cast("tuple[Tensor, State, int | None]", module.advance(x, state, steps))  # type: ignore[operator]
     with event_driven(module):
         return (fold(module, x) if steps is None else module(x)), None, steps
 

@@ -12,11 +12,10 @@ from lfp_snn.errors import ConfigError
 Convert = Callable[[Any, str], Iterator[nn.Module]]
 
 
-def refusal(name: str, module: nn.Module, why: str) -> ConfigError:
-    """Return the error that a module cannot be converted, and what to do instead."""
-    return ConfigError(
-        f"{name} ({type(module).__name__}) cannot be converted: {why}. It trains as it is, with LFP().context(network)"
-    )
+def refusal(name: str, module: nn.Module, why: str, trains: bool = True) -> ConfigError:
+    """Return the error that a module cannot be converted, and what to do instead, if it ``trains`` as it is."""
+    instead = "It trains as it is, with LFP().context(network)" if trains else "LFP does not know its update either"
+    return ConfigError(f"{name} ({type(module).__name__}) cannot be converted: {why}. {instead}")
 
 
 def converted(

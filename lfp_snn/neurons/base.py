@@ -16,7 +16,7 @@ from lfp_snn.neurons.ambient import ambient
 from lfp_snn.neurons.backward import Backward, Record
 from lfp_snn.neurons.handover import place_in
 from lfp_snn.neurons.recurrent import RecurrentScan
-from lfp_snn.neurons.scan import Scan
+from lfp_snn.neurons.scan import FEW, Scan, one_step
 from lfp_snn.neurons.surrogate import ATan, Surrogate
 from lfp_snn.synapses import mark
 
@@ -215,6 +215,9 @@ class SpikingNeuron(TimeModule):
                 )
         if torch.compiler.is_compiling():
             spikes, v, a, i = compiled.scan((x, V, alpha, *own, *start, i), steps, dynamics, surrogate)
+        elif V is None and steps == 1 and not torch.is_grad_enabled() and x.numel() <= FEW:
+            spikes, v, a = one_step(x, own, start, dynamics)
+            i = None
         elif V is None:
             spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)
             i = None

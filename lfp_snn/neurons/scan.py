@@ -6,13 +6,14 @@ gradient with a surrogate derivative. Both need the membrane only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lfp_snn.kernels import Dynamics, Parameters, Start, select
+from lfp_snn.kernels import Dynamics, Parameters, Start, reference, select
 from lfp_snn.neurons.backward import Backward
 from lfp_snn.neurons.parameters import flat, needed, parameter_messages
 from lfp_snn.neurons.reuse import is_spare
@@ -27,6 +28,19 @@ def graph_is_kept() -> bool:
 def after_last(x: Tensor) -> Tensor:
     """Return the last step of ``[T, ...]`` as a copy: a view of it would keep all steps in memory."""
     return x[-1].detach().clone()
+
+
+FEW = 1 << 13
+"""Neurons times samples up to which a single step costs less as a few calls of torch than by a compiled loop."""
+
+
+def one_step(
+    x: Tensor, parameters: Sequence[Tensor | None], start: Start, dynamics: Dynamics
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return what :class:`Scan` does for ``x`` ``[1, B, ...]`` where nothing is to be answered: a step of a stream."""
+    p = Parameters(*(flat(q, x.shape[2:]) for q in parameters))  # type: ignore[arg-type]
+    spikes, v, a = reference.forward(x.flatten(2), p, start, 1, dynamics, keep=False)
+    return spikes.view(x.shape), v[0], a
 
 
 class Scan(torch.autograd.Function):

@@ -11,7 +11,7 @@ from snntorch._neurons.neurons import SpikingNeuron
 from torch import nn
 
 from lfp_snn.adapters.conversion import Convert, converted, refusal
-from lfp_snn.adapters.snntorch.live import membrane_decay
+from lfp_snn.adapters.snntorch.live import known, membrane_decay
 from lfp_snn.containers import Sequential
 from lfp_snn.neurons import LIF, CubaLIF
 from lfp_snn.neurons.on_current import Bias, Gain
@@ -59,14 +59,14 @@ def from_snntorch(network: nn.Module) -> Sequential:
 
 
 def _is_neuron(module: nn.Module) -> bool:
-    return isinstance(module, SpikingNeuron)
+    return isinstance(module, SpikingNeuron) or type(module).__module__.startswith("snntorch.")
 
 
 def _converted(neuron: Any, name: str) -> Iterator[nn.Module]:
     """Yield what a neuron becomes."""
     convert = _CONVERSIONS.get(type(neuron))
     if convert is None:
-        raise refusal(name, neuron, f"there is no conversion for {type(neuron).__name__}")
+        raise refusal(name, neuron, f"there is no conversion for {type(neuron).__name__}", trains=known(neuron))
     _check(neuron, name)
     yield from convert(neuron, name)
     if bool((neuron.graded_spikes_factor != 1).any()):

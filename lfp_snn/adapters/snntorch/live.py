@@ -14,8 +14,9 @@ from typing import Any
 import snntorch
 import torch
 from snntorch._neurons.neurons import SpikingNeuron
-from torch import Tensor
+from torch import Tensor, nn
 
+from lfp_snn.errors import UnknownLayerError
 from lfp_snn.propagation.decision import decide, inner
 from lfp_snn.propagation.external import register_neuron
 
@@ -35,10 +36,23 @@ def membrane_decay(neuron: Any) -> Tensor:
     return neuron.beta.clamp(0, 1)  # type: ignore[no-any-return]
 
 
+def known(neuron: nn.Module) -> bool:
+    """Whether this is the kind of update that is described above: not an LSTM, nor all steps at once.
+
+    Examples
+    --------
+    >>> known(snntorch.Leaky(beta=0.5)), known(snntorch.SLSTM(2, 3))
+    (True, False)
+    """
+    return isinstance(neuron, SpikingNeuron) and (isinstance(neuron, snntorch.Lapicque) or hasattr(neuron, "beta"))
+
+
 @contextmanager
 def live(neuron: Any) -> Iterator[Callable[[Any], Any]]:
     """Let a neuron of snnTorch share reward while it runs."""
     kind = type(neuron)
+    if not known(neuron):
+        raise UnknownLayerError(f"LFP does not know the update of snnTorch's {kind.__name__}")
     before: list[Tensor] = []
     fired: list[Tensor] = []
 
