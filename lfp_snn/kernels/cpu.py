@@ -25,18 +25,18 @@ from lfp_snn.kernels.threads import over_batch
 
 @lru_cache
 def _carried(dynamics: Dynamics):
-    """Compile what of membrane ``v`` and spike ``s`` decays into the next step, and what a delayed reset subtracts."""
+    """Compile what of membrane ``u`` and spike ``s`` decays into the next step, and what a delayed reset subtracts."""
     to_zero, subtract, delayed = dynamics.reset == "zero", dynamics.reset == "subtract", dynamics.delayed
 
     @njit(inline="always")
-    def carried(v, s, theta):
+    def carried(u, s, theta):
         if to_zero:
-            return v - v * s, theta - theta
+            return u - u * s, theta - theta
         if subtract and delayed:
-            return v, s * theta
+            return u, s * theta
         if subtract:
-            return v - s * theta, theta - theta
-        return v, theta - theta
+            return u - s * theta, theta - theta
+        return u, theta - theta
 
     return carried
 
@@ -61,16 +61,16 @@ def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool, arrive=nothing
     carried, adaptive = _carried(dynamics), dynamics.adaptive
 
     @njit(**OPTIONS)
-    def kernel(current, beta, theta, kappa, rho, v0, s0, a, spikes, membrane, extra, first, last):
+    def kernel(current, beta, theta, kappa, rho, u0, s0, a, spikes, membrane, extra, first, last):
         steps, _, features = spikes.shape
         one, zero = beta.dtype.type(1), beta.dtype.type(0)
         together = rows_together(features)
         for top in range(first, last, together):
             for t in range(steps):
                 for b in range(top, min(top + together, last)):
-                    v, s = membrane[t if keep else t % 2, b], spikes[t, b]
-                    i = v if over else current[t if current.shape[0] > 1 else 0, b]
-                    v_prev = v0[b] if t == 0 else membrane[t - 1 if keep else (t - 1) % 2, b]
+                    u, s = membrane[t if keep else t % 2, b], spikes[t, b]
+                    i = u if over else current[t if current.shape[0] > 1 else 0, b]
+                    u_prev = u0[b] if t == 0 else membrane[t - 1 if keep else (t - 1) % 2, b]
                     s_prev = s0[b] if t == 0 else spikes[t - 1, b]
                     arrive(t, b, i, extra)
                     a_b = a[b]
@@ -78,9 +78,9 @@ def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool, arrive=nothing
                     for n in range(features):
                         if not scalar:
                             be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
-                        w, reset = carried(v_prev[n], s_prev[n], th)
+                        w, reset = carried(u_prev[n], s_prev[n], th)
                         x = be * w + i[n] - reset
-                        v[n] = x
+                        u[n] = x
                         if adaptive:
                             spike = one if x > th + ka * a_b[n] else zero
                             a_b[n] = rh * a_b[n] + spike
@@ -92,15 +92,15 @@ def _forward_kernel(dynamics: Dynamics, scalar: bool, keep: bool, arrive=nothing
 
 
 @njit(**OPTIONS)
-def _replay(v, theta, kappa, rho, a0, past):
+def _replay(u, theta, kappa, rho, a0, past):
     """Recompute the adaptation of every step of one sample from its membrane."""
     one, zero = theta.dtype.type(1), theta.dtype.type(0)
     past[0] = a0
-    for t in range(v.shape[0]):
-        for n in range(v.shape[1]):
+    for t in range(u.shape[0]):
+        for n in range(u.shape[1]):
             k = n if theta.shape[0] > 1 else 0
             a = past[t, n]
-            past[t + 1, n] = rho[k] * a + (one if v[t, n] > theta[k] + kappa[k] * a else zero)
+            past[t + 1, n] = rho[k] * a + (one if u[t, n] > theta[k] + kappa[k] * a else zero)
 
 
 @lru_cache
@@ -116,8 +116,8 @@ def _lfp_kernel(
     carried, adaptive, share = _carried(dynamics), dynamics.adaptive, njit(inline="always")(denominator)
 
     @njit(**OPTIONS)
-    def kernel(message, v, beta, theta, kappa, rho, v0, s0, a0, q, g_a, density, epsilon, extra, first, last):
-        steps, _, features = v.shape
+    def kernel(message, u, beta, theta, kappa, rho, u0, s0, a0, q, g_a, density, epsilon, extra, first, last):
+        steps, _, features = u.shape
         one, zero = beta.dtype.type(1), beta.dtype.type(0)
         # A neuron that stays silent passes ever less to earlier steps. Processors, and the products of the layer below,
         # are many times slower with numbers that are almost too small to be held; they are 0 here.
@@ -127,13 +127,13 @@ def _lfp_kernel(
         together = 1 if adaptive else rows_together(features)
         for top in range(first, last, together):
             if adaptive:
-                _replay(v[:, top], theta, kappa, rho, a0[top], past)
+                _replay(u[:, top], theta, kappa, rho, a0[top], past)
             for t in range(steps - 1, -1, -1):
                 for b in range(top, min(top + together, last)):
                     q_b, g_ab = q[b], g_a[b]
-                    x, m = v[t, b], message[t if len(message) > 1 else 0, b]
+                    x, m = u[t, b], message[t if len(message) > 1 else 0, b]
                     out = x if over and not static else density[0 if static else t, b]
-                    v_prev, s_start = v0[b] if t == 0 else v[t - 1, b], s0[b]
+                    u_prev, s_start = u0[b] if t == 0 else u[t - 1, b], s0[b]
                     a_now, a_prev = past[t if adaptive else 0], past[t - 1 if adaptive and t > 0 else 0]
                     back(t, b, m, extra)
                     started = t == 0
@@ -144,10 +144,10 @@ def _lfp_kernel(
                         if started:
                             s_prev = s_start[n]
                         elif adaptive:
-                            s_prev = one if v_prev[n] > th + ka * a_prev[n] else zero
+                            s_prev = one if u_prev[n] > th + ka * a_prev[n] else zero
                         else:
-                            s_prev = one if v_prev[n] > th else zero
-                        w, reset = carried(v_prev[n], s_prev, th)
+                            s_prev = one if u_prev[n] > th else zero
+                        w, reset = carried(u_prev[n], s_prev, th)
                         i = x[n] - (be * w - reset)
                         fired = x[n] > th + adapt if adaptive else x[n] > th
                         reward = m[n] if readout else (m[n] if fired else zero)
@@ -176,19 +176,19 @@ def _surrogate_kernel(
     to_zero, delayed, attach = dynamics.reset == "zero", dynamics.delayed, attach and dynamics.reset != "none"
 
     @njit(**OPTIONS)
-    def kernel(message, v, beta, theta, kappa, rho, a0, g_v, g_a, gradient, slope, first, last):
-        steps, _, features = v.shape
+    def kernel(message, u, beta, theta, kappa, rho, a0, g_u, g_a, gradient, slope, first, last):
+        steps, _, features = u.shape
         zero = beta.dtype.type(0)
         past = np.empty((steps + 1 if adaptive else 1, features), beta.dtype)
         be, th, ka, rh = beta[0], theta[0], kappa[0], rho[0]
         together = 1 if adaptive else rows_together(features)
         for top in range(first, last, together):
             if adaptive:
-                _replay(v[:, top], theta, kappa, rho, a0[top], past)
+                _replay(u[:, top], theta, kappa, rho, a0[top], past)
             for t in range(steps - 1, -1, -1):
                 for b in range(top, min(top + together, last)):
-                    g_vb, g_ab = g_v[b], g_a[b]
-                    x, m = v[t, b], message[t, b]
+                    g_ub, g_ab = g_u[b], g_a[b]
+                    x, m = u[t, b], message[t, b]
                     out = x if over and not static else gradient[0 if static else t, b]
                     a_now = past[t if adaptive else 0]
                     for n in range(features):
@@ -196,14 +196,14 @@ def _surrogate_kernel(
                             be, th, ka, rh = beta[n], theta[n], kappa[n], rho[n]
                         threshold = th + ka * a_now[n] if adaptive else th
                         g_s = m[n] + g_ab[n] if adaptive else m[n]
-                        g = g_vb[n]
+                        g = g_ub[n]
                         if attach:
                             g_s -= (be * x[n] if to_zero else (th if delayed else be * th)) * g
                         e = beta.dtype.type(g_s * slope_of(x[n] - threshold, slope))
                         if to_zero:
                             g = g if x[n] <= threshold else zero
                         g = e + be * g
-                        g_vb[n] = g
+                        g_ub[n] = g
                         if adaptive:
                             g_ab[n] = rh * g_ab[n] - ka * e
                         if static:
@@ -256,11 +256,11 @@ def _parameters(p: Parameters, features: int) -> tuple[bool, list[np.ndarray[Any
     return scalar, _arrays(*(full if scalar else [x.expand(features) for x in full]))
 
 
-def _answer(v: Tensor, static: bool, over: bool) -> Tensor:
+def _answer(u: Tensor, static: bool, over: bool) -> Tensor:
     """Return the memory for an answer: summed over time, that of the membrane itself, or new."""
     if static:
-        return torch.zeros_like(v[:1])
-    return v if over else torch.empty_like(v)
+        return torch.zeros_like(u[:1])
+    return u if over else torch.empty_like(u)
 
 
 def forward(
@@ -272,18 +272,18 @@ def forward(
     """
     _, batch, features = current.shape
     spikes, over = current.new_empty(steps, batch, features), over and keep and len(current) == steps
-    v = current.detach() if over else current.new_empty(steps if keep else 2, batch, features)
+    u = current.detach() if over else current.new_empty(steps if keep else 2, batch, features)
     a = current.new_empty(batch, 0) if start.a is None else start.a.clone()
     scalar, parameters = _parameters(p, features)
     kernel = _forward_kernel(dynamics, scalar, keep, over=over)
-    arrays = _arrays(current), _arrays(start.v, start.s, a, spikes, v)
+    arrays = _arrays(current), _arrays(start.u, start.s, a, spikes, u)
     over_batch(kernel, batch, spikes.numel(), *arrays[0], *parameters, *arrays[1], ())
-    return spikes, v if keep else v[(steps - 1) % 2][None], None if start.a is None else a
+    return spikes, u if keep else u[(steps - 1) % 2][None], None if start.a is None else a
 
 
 def backward_lfp(
     message: Tensor,
-    v: Tensor,
+    u: Tensor,
     p: Parameters,
     start: Start,
     carry: tuple[Tensor, Tensor | None],
@@ -298,21 +298,21 @@ def backward_lfp(
 
     ``over``: the density of every step may take the place of the membrane.
     """
-    _, batch, features = v.shape
-    density = _answer(v, static, over)
-    q, g_a = carry[0].clone(), v.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
-    a = v.new_empty(batch, 0) if start.a is None else start.a
+    _, batch, features = u.shape
+    density = _answer(u, static, over)
+    q, g_a = carry[0].clone(), u.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
+    a = u.new_empty(batch, 0) if start.a is None else start.a
     scalar, parameters = _parameters(p, features)
     kernel = _lfp_kernel(dynamics, scalar, readout, static, denominator, over=over)
-    arrays = _arrays(message, v), _arrays(start.v, start.s, a, q, g_a, density)
+    arrays = _arrays(message, u), _arrays(start.u, start.s, a, q, g_a, density)
     stabiliser = parameters[0].dtype.type(epsilon)
-    over_batch(kernel, batch, v.numel(), *arrays[0], *parameters, *arrays[1], stabiliser, ())
+    over_batch(kernel, batch, u.numel(), *arrays[0], *parameters, *arrays[1], stabiliser, ())
     return density, (q, None if carry[1] is None else g_a)
 
 
 def backward_surrogate(
     message: Tensor,
-    v: Tensor,
+    u: Tensor,
     p: Parameters,
     start: Start,
     carry: tuple[Tensor, Tensor | None],
@@ -327,15 +327,15 @@ def backward_surrogate(
 
     ``over``: the gradient of every step may take the place of the membrane.
     """
-    _, batch, features = v.shape
-    gradient = _answer(v, static, over)
-    g_v, g_a = carry[0].clone(), v.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
-    a = v.new_empty(batch, 0) if start.a is None else start.a
+    _, batch, features = u.shape
+    gradient = _answer(u, static, over)
+    g_u, g_a = carry[0].clone(), u.new_empty(batch, 0) if carry[1] is None else carry[1].clone()
+    a = u.new_empty(batch, 0) if start.a is None else start.a
     scalar, parameters = _parameters(p, features)
     kernel = _surrogate_kernel(dynamics, scalar, attach_reset, static, derivative, over)
-    arrays = _arrays(message, v), _arrays(a, g_v, g_a, gradient)
-    over_batch(kernel, batch, v.numel(), *arrays[0], *parameters, *arrays[1], parameters[0].dtype.type(slope))
-    return gradient, (g_v, None if carry[1] is None else g_a)
+    arrays = _arrays(message, u), _arrays(a, g_u, g_a, gradient)
+    over_batch(kernel, batch, u.numel(), *arrays[0], *parameters, *arrays[1], parameters[0].dtype.type(slope))
+    return gradient, (g_u, None if carry[1] is None else g_a)
 
 
 def filter_forward(x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tensor:

@@ -115,17 +115,17 @@ def forward(
     ``over``: the membranes may take the place of an input of all steps.
     """
     shape, synaptic = (steps, *x.shape[1:]), alpha is not None
-    spikes, v = x.new_empty(shape), x.detach() if over and len(x) == steps else x.new_empty(shape)
+    spikes, u = x.new_empty(shape), x.detach() if over and len(x) == steps else x.new_empty(shape)
     current = x.new_empty(shape if synaptic else (1, *shape[1:]))
     a = x.new_empty(shape[1], 0) if start.a is None else start.a.clone()
     scalar, parameters = cpu._parameters(p, shape[2])
-    i0 = start.v if i is None else i
-    arrays = cpu._arrays(start.v, start.s, a, spikes, v)
+    i0 = start.u if i is None else i
+    arrays = cpu._arrays(start.u, start.s, a, spikes, u)
     rows = x.detach().reshape(-1, shape[2]), _decay(alpha, x), i0, start.s, spikes, current.view(-1, shape[2])
     extra = *cpu._arrays(*rows[:4]), spikes.numpy(), rows[5].numpy(), tuple(_weights(V, shape[1]))
     kernel = cpu._forward_kernel(form, scalar, True, _arrive(synaptic))
     over_batch(kernel, shape[1], spikes.numel(), current.numpy(), *parameters, *arrays, extra)
-    return spikes, v, current if synaptic else None, None if start.a is None else a
+    return spikes, u, current if synaptic else None, None if start.a is None else a
 
 
 def backward_lfp(
@@ -133,7 +133,7 @@ def backward_lfp(
     V: Tensor,
     alpha: Tensor | None,
     spikes: Bits,
-    v: Tensor,
+    u: Tensor,
     a: Tensor | None,
     p: Parameters,
     start: Start,
@@ -153,19 +153,19 @@ def backward_lfp(
     step ``[B, N]``. ``carry`` is what comes from the step after the last through membrane, adaptation and input; that
     of the first step is the last value.
     """
-    steps, batch, features = v.shape
-    densities = v.new_empty(steps if keep else 1, batch, features)
-    own = v if over else torch.empty_like(v)
-    answer = own if over or alpha is None else torch.empty_like(v)
-    q, g_a = carry[0].clone(), v.new_zeros(batch, 0) if carry[1] is None else carry[1].clone()
-    before = v.new_empty(batch, 0) if a is None else a
+    steps, batch, features = u.shape
+    densities = u.new_empty(steps if keep else 1, batch, features)
+    own = u if over else torch.empty_like(u)
+    answer = own if over or alpha is None else torch.empty_like(u)
+    q, g_a = carry[0].clone(), u.new_zeros(batch, 0) if carry[1] is None else carry[1].clone()
+    before = u.new_empty(batch, 0) if a is None else a
     scalar, parameters = cpu._parameters(p, features)
     kernel = cpu._lfp_kernel(form, scalar, readout, False, denominator, _back(alpha is not None), over)
     given, *rows = (x.view(-1, features).numpy() for x in (message.detach().contiguous(), own, answer, densities))
-    decay, end = cpu._arrays(_decay(alpha, v), carry[2])
+    decay, end = cpu._arrays(_decay(alpha, u), carry[2])
     extra = spikes.words, decay, rows[0], given, rows[1], end, rows[2], tuple(_weights(V, batch))
-    arrays = densities.numpy(), *cpu._arrays(v), *parameters, *cpu._arrays(start.v, start.s, before, q, g_a, own)
-    over_batch(kernel, batch, v.numel(), *arrays, parameters[0].dtype.type(epsilon), extra)
+    arrays = densities.numpy(), *cpu._arrays(u), *parameters, *cpu._arrays(start.u, start.s, before, q, g_a, own)
+    over_batch(kernel, batch, u.numel(), *arrays, parameters[0].dtype.type(epsilon), extra)
     if alpha is not None:
         answer[0] = own[0] + alpha.detach() * (answer[1] if steps > 1 else carry[2])
     return own, answer, densities, (q, None if carry[1] is None else g_a, answer[0])

@@ -14,16 +14,16 @@ Reset = Literal["subtract", "zero", "none"]
 class Dynamics:
     """The form of the update of an integrate-and-fire neuron.
 
-    With ``s[t] = [v[t] > theta + kappa*a[t]]`` and ``a[t+1] = rho*a[t] + s[t]``, the membrane is, for each reset,
+    With ``s[t] = [u[t] > theta + kappa*a[t]]`` and ``a[t+1] = rho*a[t] + s[t]``, the membrane is, for each reset,
 
     ========================  ==============================================
-    ``subtract``, delayed     ``v[t] = beta*v[t-1] + I[t] - s[t-1]*theta``
-    ``subtract``, immediate   ``v[t] = beta*(v[t-1] - s[t-1]*theta) + I[t]``
-    ``zero``                  ``v[t] = beta*v[t-1]*(1 - s[t-1]) + I[t]``
-    ``none``                  ``v[t] = beta*v[t-1] + I[t]``
+    ``subtract``, delayed     ``u[t] = beta*u[t-1] + I[t] - s[t-1]*theta``
+    ``subtract``, immediate   ``u[t] = beta*(u[t-1] - s[t-1]*theta) + I[t]``
+    ``zero``                  ``u[t] = beta*u[t-1]*(1 - s[t-1]) + I[t]``
+    ``none``                  ``u[t] = beta*u[t-1] + I[t]``
     ========================  ==============================================
 
-    so ``v`` is always the membrane that is compared with the threshold, before an immediate reset. (Resetting to zero
+    so ``u`` is always the membrane that is compared with the threshold, before an immediate reset. (Resetting to zero
     before or after the decay is the same thing.)
 
     Parameters
@@ -51,8 +51,8 @@ class Parameters(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What a scan starts from, each ``[B, N]``: membrane ``v``, last spikes ``s``, adaptation ``a`` (or ``None``)."""
+    """What a scan starts from, each ``[B, N]``: membrane ``u``, last spikes ``s``, adaptation ``a`` (or ``None``)."""
 
-    v: Tensor
+    u: Tensor
     s: Tensor
     a: Tensor | None = None

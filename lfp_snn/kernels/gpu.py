@@ -55,19 +55,19 @@ def forward(
     """Run the neuron for all steps (see :func:`lfp_snn.kernels.reference.forward`)."""
     _, batch, features = current.shape
     rows, (each, parameters) = batch * features, _parameters(p)
-    spikes, v = current.new_empty(steps, batch, features), current.new_empty(steps if keep else 1, batch, features)
+    spikes, u = current.new_empty(steps, batch, features), current.new_empty(steps if keep else 1, batch, features)
     a = None if start.a is None else torch.empty_like(start.a, memory_format=torch.contiguous_format)
-    given = _contiguous(current), _contiguous(start.v, start.s, start.v if start.a is None else start.a)
+    given = _contiguous(current), _contiguous(start.u, start.s, start.u if start.a is None else start.a)
     sizes = rows, features, steps, rows if len(current) > 1 else 0, each
     form = {**_form(dynamics, current), "SUBTRACT": dynamics.reset == "subtract", "KEEP": keep}
-    outputs = spikes, v, v if a is None else a
+    outputs = spikes, u, u if a is None else a
     _launch(scans.forward, rows, *given[0], *parameters, *given[1], *outputs, *sizes, **form)
-    return spikes, v, a
+    return spikes, u, a
 
 
 def backward_lfp(
     message: Tensor,
-    v: Tensor,
+    u: Tensor,
     p: Parameters,
     start: Start,
     carry: tuple[Tensor, Tensor | None],
@@ -79,14 +79,14 @@ def backward_lfp(
     over: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
     """Share reward out over the currents (see :func:`lfp_snn.kernels.reference.backward_lfp`)."""
-    steps, batch, features = v.shape
+    steps, batch, features = u.shape
     rows, (each, parameters) = batch * features, _parameters(p)
-    density, past = v.new_empty(1 if static else steps, batch, features), _past(v, dynamics)
+    density, past = u.new_empty(1 if static else steps, batch, features), _past(u, dynamics)
     q, g_a = torch.empty_like(carry[0]), None if carry[1] is None else torch.empty_like(carry[1])
-    states = start.v, start.s, _or(start.a, start.v), carry[0], _or(carry[1], carry[0])
-    given = _contiguous(message, v), _contiguous(*states)
+    states = start.u, start.s, _or(start.a, start.u), carry[0], _or(carry[1], carry[0])
+    given = _contiguous(message, u), _contiguous(*states)
     rule = {"DENOMINATOR": compiled(denominator), "EPSILON": float(epsilon), "READOUT": readout, "STATIC": static}
-    form = {**_form(dynamics, v), "SUBTRACT": dynamics.reset == "subtract", **rule}
+    form = {**_form(dynamics, u), "SUBTRACT": dynamics.reset == "subtract", **rule}
     outputs, sizes = (past, density, q, _or(g_a, q)), (rows, features, steps, (steps - 1) * rows, each)
     _launch(scans.backward_lfp, rows, *given[0], *parameters, *given[1], *outputs, *sizes, **form)
     return density, (q, g_a)
@@ -94,7 +94,7 @@ def backward_lfp(
 
 def backward_surrogate(
     message: Tensor,
-    v: Tensor,
+    u: Tensor,
     p: Parameters,
     start: Start,
     carry: tuple[Tensor, Tensor | None],
@@ -106,17 +106,17 @@ def backward_surrogate(
     over: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
     """Back-propagate through time (see :func:`lfp_snn.kernels.reference.backward_surrogate`)."""
-    steps, batch, features = v.shape
+    steps, batch, features = u.shape
     rows, (each, parameters) = batch * features, _parameters(p)
-    gradient, past = v.new_empty(1 if static else steps, batch, features), _past(v, dynamics)
-    g_v, g_a = torch.empty_like(carry[0]), None if carry[1] is None else torch.empty_like(carry[1])
-    given = _contiguous(message, v), _contiguous(_or(start.a, start.v), carry[0], _or(carry[1], carry[0]))
+    gradient, past = u.new_empty(1 if static else steps, batch, features), _past(u, dynamics)
+    g_u, g_a = torch.empty_like(carry[0]), None if carry[1] is None else torch.empty_like(carry[1])
+    given = _contiguous(message, u), _contiguous(_or(start.a, start.u), carry[0], _or(carry[1], carry[0]))
     attach = attach_reset and dynamics.reset != "none"
     how = {"DERIVATIVE": compiled(derivative), "SLOPE": float(slope), "ATTACH": attach, "STATIC": static}
-    outputs, sizes = (past, gradient, g_v, _or(g_a, g_v)), (rows, features, steps, (steps - 1) * rows, each)
-    form = {**_form(dynamics, v), **how}
+    outputs, sizes = (past, gradient, g_u, _or(g_a, g_u)), (rows, features, steps, (steps - 1) * rows, each)
+    form = {**_form(dynamics, u), **how}
     _launch(scans.backward_surrogate, rows, *given[0], *parameters, *given[1], *outputs, *sizes, **form)
-    return gradient, (g_v, g_a)
+    return gradient, (g_u, g_a)
 
 
 def filter_forward(x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tensor:
@@ -142,9 +142,9 @@ def _filter(rows: int, x: Tensor, decay: Tensor, *others: Any, SUM: bool) -> Non
     _launch(scans.filter_scan, rows, x, decay, *others, int(decay.numel() > 1), SUM=SUM, WIDE=_wide(x))
 
 
-def _past(v: Tensor, dynamics: Dynamics) -> Tensor:
+def _past(u: Tensor, dynamics: Dynamics) -> Tensor:
     """Return room for the adaptation of every step."""
-    return torch.empty_like(v, dtype=torch.promote_types(v.dtype, torch.float32)) if dynamics.adaptive else v
+    return torch.empty_like(u, dtype=torch.promote_types(u.dtype, torch.float32)) if dynamics.adaptive else u
 
 
 def _or(x: Tensor | None, stand_in: Tensor) -> Tensor:

@@ -30,15 +30,15 @@ def _adaptation_message(g_a: Tensor | None, n: Tensor, p: Parameters) -> Tensor 
     return None if g_a is None or p.rho is None or p.kappa is None else p.rho * g_a - p.kappa * n
 
 
-def _carried(v: Tensor, s: Tensor, p: Parameters, dynamics: Dynamics) -> tuple[Tensor, Tensor | float]:
+def _carried(u: Tensor, s: Tensor, p: Parameters, dynamics: Dynamics) -> tuple[Tensor, Tensor | float]:
     """Return the membrane that decays into the next step, and what a delayed reset subtracts there."""
     if dynamics.reset == "zero":
-        return v * (1 - s), 0.0
+        return u * (1 - s), 0.0
     if dynamics.reset == "subtract" and dynamics.delayed:
-        return v, s * p.theta
+        return u, s * p.theta
     if dynamics.reset == "subtract":
-        return v - s * p.theta, 0.0
-    return v, 0.0
+        return u - s * p.theta, 0.0
+    return u, 0.0
 
 
 def forward(
@@ -52,36 +52,36 @@ def forward(
     -------
     spikes : Tensor
         ``[T, B, N]``, zeros and ones.
-    v : Tensor
+    u : Tensor
         The membrane before an immediate reset, ``[T, B, N]``, or ``[1, B, N]`` (the last step) if not ``keep``.
     a : Tensor or None
         The adaptation that the next step would use, ``[B, N]``.
     """
-    v, s, a = start
+    u, s, a = start
     spikes, membranes = [], []
     for t in range(steps):
-        w, reset = _carried(v, s, p, dynamics)
-        v = p.beta * w + current[t if current.shape[0] > 1 else 0] - reset
-        s = (v > _threshold(a, p)).to(v.dtype)
+        w, reset = _carried(u, s, p, dynamics)
+        u = p.beta * w + current[t if current.shape[0] > 1 else 0] - reset
+        s = (u > _threshold(a, p)).to(u.dtype)
         a = _adapted(a, s, p)
         spikes.append(s)
-        membranes.append(v)
+        membranes.append(u)
     return torch.stack(spikes), torch.stack(membranes if keep else membranes[-1:]), a
 
 
-def _replay(v: Tensor, p: Parameters, start: Start) -> list[tuple[Tensor, Tensor | None]]:
+def _replay(u: Tensor, p: Parameters, start: Start) -> list[tuple[Tensor, Tensor | None]]:
     """Recompute spikes and adaptation of every step from the membrane alone; entry 0 is the start."""
     past = [(start.s, start.a)]
-    for v_t in v:
+    for u_t in u:
         a = past[-1][1]
-        s = (v_t > _threshold(a, p)).to(v.dtype)
+        s = (u_t > _threshold(a, p)).to(u.dtype)
         past.append((s, _adapted(a, s, p)))
     return past
 
 
 def backward_lfp(
     message: Tensor,
-    v: Tensor,
+    u: Tensor,
     p: Parameters,
     start: Start,
     carry: tuple[Tensor, Tensor | None],
@@ -98,7 +98,7 @@ def backward_lfp(
     ----------
     message : Tensor
         Reward density of the spikes ``[T, B, N]``; the reward itself where ``readout``.
-    v : Tensor
+    u : Tensor
         The membrane that :func:`forward` kept.
     carry : tuple
         The reward ``Q`` that comes back through the membrane from later steps, and the density of the adaptation.
@@ -116,18 +116,18 @@ def backward_lfp(
     carry : tuple
         What goes on to the steps before the first.
     """
-    past = _replay(v, p, start)
+    past = _replay(u, p, start)
     q, g_a = carry
     density = []
-    for t in range(len(v) - 1, -1, -1):
+    for t in range(len(u) - 1, -1, -1):
         (s, _), (s_prev, a) = past[t + 1], past[t]
-        w, reset = _carried(v[t - 1] if t else start.v, s_prev, p, dynamics)
-        i = v[t] - (p.beta * w - reset)
+        w, reset = _carried(u[t - 1] if t else start.u, s_prev, p, dynamics)
+        i = u[t] - (p.beta * w - reset)
         adapt = 0.0 if a is None or p.kappa is None else p.kappa * a
         reward = message[t] if readout else s * message[t]
         if g_a is not None:
             reward = reward + s * g_a
-        d = denominator(w, i, p.beta, reset, adapt, v[t])
+        d = denominator(w, i, p.beta, reset, adapt, u[t])
         d = d + epsilon * torch.where(d >= 0, 1.0, -1.0).to(d.dtype)
         n = torch.where(d == 0, 0.0, (reward + q) / d)  # with epsilon 0: where there are no terms to share it out to
         q = p.beta * w * n
@@ -140,7 +140,7 @@ def backward_lfp(
 
 def backward_surrogate(
     message: Tensor,
-    v: Tensor,
+    u: Tensor,
     p: Parameters,
     start: Start,
     carry: tuple[Tensor, Tensor | None],
@@ -156,25 +156,25 @@ def backward_surrogate(
     ``carry`` is the gradient of the membrane and of the adaptation at the step after the last. Otherwise as
     :func:`backward_lfp`.
     """
-    past = _replay(v, p, start)
-    g_v, g_a = carry
+    past = _replay(u, p, start)
+    g_u, g_a = carry
     gradient = []
-    for t in range(len(v) - 1, -1, -1):
+    for t in range(len(u) - 1, -1, -1):
         s, a = past[t + 1][0], past[t][1]
         g_s = message[t] if g_a is None else message[t] + g_a
         if attach_reset and dynamics.reset != "none":
             if dynamics.reset == "zero":
-                g_s = g_s - p.beta * v[t] * g_v
+                g_s = g_s - p.beta * u[t] * g_u
             else:
-                g_s = g_s - (1 if dynamics.delayed else p.beta) * p.theta * g_v
-        e = g_s * derivative(v[t] - _threshold(a, p), slope)
-        through = p.beta * g_v if dynamics.reset != "zero" else p.beta * (1 - s) * g_v
-        g_v = e + through
+                g_s = g_s - (1 if dynamics.delayed else p.beta) * p.theta * g_u
+        e = g_s * derivative(u[t] - _threshold(a, p), slope)
+        through = p.beta * g_u if dynamics.reset != "zero" else p.beta * (1 - s) * g_u
+        g_u = e + through
         g_a = _adaptation_message(g_a, e, p)
-        gradient.append(g_v)
+        gradient.append(g_u)
     gradient.reverse()
     g = torch.stack(gradient)
-    return (g.sum(0, keepdim=True) if static else g), (g_v, g_a)
+    return (g.sum(0, keepdim=True) if static else g), (g_u, g_a)
 
 
 def filter_forward(x: Tensor, decay: Tensor, start: Tensor, steps: int) -> Tensor:

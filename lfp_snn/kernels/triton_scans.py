@@ -30,23 +30,23 @@ def _parameters(beta, theta, kappa, rho, n, each, ADAPTIVE: tl.constexpr, WIDE: 
 
 
 @triton.jit
-def _carried(v, s, th, TO_ZERO: tl.constexpr, SUBTRACT: tl.constexpr, DELAYED: tl.constexpr):
+def _carried(u, s, th, TO_ZERO: tl.constexpr, SUBTRACT: tl.constexpr, DELAYED: tl.constexpr):
     """Return what of the membrane decays into the next step, and what a delayed reset subtracts there."""
-    w, reset = v, v * 0
+    w, reset = u, u * 0
     if TO_ZERO:
-        w = v - v * s
+        w = u - u * s
     elif SUBTRACT:
         if DELAYED:
             reset = s * th
         else:
-            w = v - s * th
+            w = u - s * th
     return w, reset
 
 
 @tuned
 @triton.jit
 def forward(
-    current, beta, theta, kappa, rho, v0, s0, a0, spikes, membrane, a_last,
+    current, beta, theta, kappa, rho, u0, s0, a0, spikes, membrane, a_last,
     rows, features, steps, stride, each,
     KEEP: tl.constexpr, TO_ZERO: tl.constexpr, SUBTRACT: tl.constexpr, DELAYED: tl.constexpr, ADAPTIVE: tl.constexpr,
     WIDE: tl.constexpr, BLOCK: tl.constexpr,
@@ -55,41 +55,41 @@ def forward(
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < rows
     be, th, ka, rh = _parameters(beta, theta, kappa, rho, at % features, each, ADAPTIVE, WIDE)
-    v = tl.load(v0 + at, mask=inside, other=0).to(WIDE)
+    u = tl.load(u0 + at, mask=inside, other=0).to(WIDE)
     s = tl.load(s0 + at, mask=inside, other=0).to(WIDE)
-    a = v * 0
+    a = u * 0
     if ADAPTIVE:
         a = tl.load(a0 + at, mask=inside, other=0).to(WIDE)
     for _ in range(steps):
-        w, reset = _carried(v, s, th, TO_ZERO, SUBTRACT, DELAYED)
-        v = be * w + tl.load(current + at, mask=inside, other=0).to(WIDE) - reset
-        v = v.to(membrane.dtype.element_ty).to(WIDE)  # as it is kept: the backward pass finds the same spikes
+        w, reset = _carried(u, s, th, TO_ZERO, SUBTRACT, DELAYED)
+        u = be * w + tl.load(current + at, mask=inside, other=0).to(WIDE) - reset
+        u = u.to(membrane.dtype.element_ty).to(WIDE)  # as it is kept: the backward pass finds the same spikes
         bar = th
         if ADAPTIVE:
             bar = th + ka * a
-        s = (v > bar).to(WIDE)
+        s = (u > bar).to(WIDE)
         tl.store(spikes + at, s, mask=inside)
         if KEEP:
-            tl.store(membrane + at, v, mask=inside)
+            tl.store(membrane + at, u, mask=inside)
             membrane += rows
         if ADAPTIVE:
             a = rh * a + s
         current += stride
         spikes += rows
     if not KEEP:
-        tl.store(membrane + at, v, mask=inside)
+        tl.store(membrane + at, u, mask=inside)
     if ADAPTIVE:
         tl.store(a_last + at, a, mask=inside)
 
 
 @triton.jit
-def _replay(v, at, inside, a, th, ka, rh, past, rows, steps, WIDE: tl.constexpr):
+def _replay(u, at, inside, a, th, ka, rh, past, rows, steps, WIDE: tl.constexpr):
     """Write down the adaptation that each step's threshold used."""
     for _ in range(steps):
         tl.store(past + at, a, mask=inside)
-        s = (tl.load(v + at, mask=inside, other=0).to(WIDE) > th + ka * a).to(WIDE)
+        s = (tl.load(u + at, mask=inside, other=0).to(WIDE) > th + ka * a).to(WIDE)
         a = rh * a + s
-        v += rows
+        u += rows
         past += rows
     tl.debug_barrier()
 
@@ -97,7 +97,7 @@ def _replay(v, at, inside, a, th, ka, rh, past, rows, steps, WIDE: tl.constexpr)
 @tuned
 @triton.jit
 def backward_lfp(
-    message, v, beta, theta, kappa, rho, v0, s0, a0, q0, g_a0, past, density, q_last, g_a_last,
+    message, u, beta, theta, kappa, rho, u0, s0, a0, q0, g_a0, past, density, q_last, g_a_last,
     rows, features, steps, end, each,
     DENOMINATOR: tl.constexpr, EPSILON: tl.constexpr, READOUT: tl.constexpr, STATIC: tl.constexpr,
     TO_ZERO: tl.constexpr, SUBTRACT: tl.constexpr, DELAYED: tl.constexpr, ADAPTIVE: tl.constexpr,
@@ -107,30 +107,30 @@ def backward_lfp(
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < rows
     be, th, ka, rh = _parameters(beta, theta, kappa, rho, at % features, each, ADAPTIVE, WIDE)
-    v_start = tl.load(v0 + at, mask=inside, other=0).to(WIDE)
+    u_start = tl.load(u0 + at, mask=inside, other=0).to(WIDE)
     s_start = tl.load(s0 + at, mask=inside, other=0).to(WIDE)
     q = tl.load(q0 + at, mask=inside, other=0).to(WIDE)
-    a, g_a, total = v_start * 0, v_start * 0, v_start * 0
+    a, g_a, total = u_start * 0, u_start * 0, u_start * 0
     if ADAPTIVE:
         g_a = tl.load(g_a0 + at, mask=inside, other=0).to(WIDE)
-        _replay(v, at, inside, tl.load(a0 + at, mask=inside, other=0).to(WIDE), th, ka, rh, past, rows, steps, WIDE)
+        _replay(u, at, inside, tl.load(a0 + at, mask=inside, other=0).to(WIDE), th, ka, rh, past, rows, steps, WIDE)
         past += end
         a = tl.load(past + at, mask=inside, other=0).to(WIDE)
     message += end
-    v += end
+    u += end
     if not STATIC:
         density += end
-    x = tl.load(v + at, mask=inside, other=0).to(WIDE)
+    x = tl.load(u + at, mask=inside, other=0).to(WIDE)
     for k in range(steps):
         earlier = inside & (k + 1 < steps)
-        v_prev = tl.where(k + 1 < steps, tl.load(v - rows + at, mask=earlier, other=0).to(WIDE), v_start)
+        u_prev = tl.where(k + 1 < steps, tl.load(u - rows + at, mask=earlier, other=0).to(WIDE), u_start)
         a_prev, bar, adapt = a, th, a * 0
         if ADAPTIVE:
             a_prev = tl.load(past - rows + at, mask=earlier, other=0).to(WIDE)
             adapt = ka * a
             bar = th + ka * a_prev
-        s_prev = tl.where(k + 1 < steps, (v_prev > bar).to(WIDE), s_start)
-        w, reset = _carried(v_prev, s_prev, th, TO_ZERO, SUBTRACT, DELAYED)
+        s_prev = tl.where(k + 1 < steps, (u_prev > bar).to(WIDE), s_start)
+        w, reset = _carried(u_prev, s_prev, th, TO_ZERO, SUBTRACT, DELAYED)
         s = (x > th + adapt).to(WIDE)
         m = tl.load(message + at, mask=inside, other=0).to(WIDE)
         reward = m
@@ -150,9 +150,9 @@ def backward_lfp(
             tl.store(density + at, g, mask=inside)
             density -= rows
         message -= rows
-        v -= rows
+        u -= rows
         past -= rows
-        x, a = v_prev, a_prev
+        x, a = u_prev, a_prev
     if STATIC:
         tl.store(density + at, total, mask=inside)
     tl.store(q_last + at, q, mask=inside)
@@ -163,7 +163,7 @@ def backward_lfp(
 @tuned
 @triton.jit
 def backward_surrogate(
-    message, v, beta, theta, kappa, rho, a0, g_v0, g_a0, past, gradient, g_v_last, g_a_last,
+    message, u, beta, theta, kappa, rho, a0, g_v0, g_a0, past, gradient, g_v_last, g_a_last,
     rows, features, steps, end, each,
     DERIVATIVE: tl.constexpr, SLOPE: tl.constexpr, ATTACH: tl.constexpr, STATIC: tl.constexpr,
     TO_ZERO: tl.constexpr, DELAYED: tl.constexpr, ADAPTIVE: tl.constexpr,
@@ -178,14 +178,14 @@ def backward_surrogate(
     g_a, total = g * 0, g * 0
     if ADAPTIVE:
         g_a = tl.load(g_a0 + at, mask=inside, other=0).to(WIDE)
-        _replay(v, at, inside, tl.load(a0 + at, mask=inside, other=0).to(WIDE), th, ka, rh, past, rows, steps, WIDE)
+        _replay(u, at, inside, tl.load(a0 + at, mask=inside, other=0).to(WIDE), th, ka, rh, past, rows, steps, WIDE)
         past += end
     message += end
-    v += end
+    u += end
     if not STATIC:
         gradient += end
     for _ in range(steps):
-        x = tl.load(v + at, mask=inside, other=0).to(WIDE)
+        x = tl.load(u + at, mask=inside, other=0).to(WIDE)
         g_s = tl.load(message + at, mask=inside, other=0).to(WIDE)
         bar = th
         if ADAPTIVE:
@@ -210,7 +210,7 @@ def backward_surrogate(
             tl.store(gradient + at, g, mask=inside)
             gradient -= rows
         message -= rows
-        v -= rows
+        u -= rows
         past -= rows
     if STATIC:
         tl.store(gradient + at, total, mask=inside)

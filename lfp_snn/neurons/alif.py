@@ -86,4 +86,4 @@ class ALIF(SpikingNeuron):
         start = Start(self._initial(u, x, "u"), self._initial(s, x, "s"), self._initial(a, x, "a"))
         spikes, rest = self._scan(x, start, steps, self._learnt("kappa"), self._decay("rho"))
         assert rest.a is not None
-        return spikes, ALIFState(rest.v, after_last(spikes), rest.a)
+        return spikes, ALIFState(rest.u, after_last(spikes), rest.a)

@@ -30,7 +30,7 @@ class Record(NamedTuple):
     relevance : Tensor
         Reward of each spike.
     membrane : Tensor
-        The membrane :math:`v_t` that was compared with the threshold.
+        The membrane :math:`u_t` that was compared with the threshold.
     threshold : Tensor
         That threshold, with adaptation.
     carried : Tensor
@@ -67,7 +67,7 @@ class Backward:
     def scan(
         self,
         message: Tensor,
-        v: Tensor,
+        u: Tensor,
         p: Parameters,
         start: Start,
         carry: Carry,
@@ -79,29 +79,29 @@ class Backward:
 
         ``over``: nobody needs the membrane afterwards, and the answer may take its place.
         """
-        kernels, s = select(v), self.surrogate
+        kernels, s = select(u), self.surrogate
         if self.sharing is not None:
             rule = self.sharing
             readout = (rule.denominator, rule.epsilon, self.readout)
-            return kernels.backward_lfp(message, v, p, start, carry, dynamics, *readout, static, over)  # type: ignore[no-any-return]
+            return kernels.backward_lfp(message, u, p, start, carry, dynamics, *readout, static, over)  # type: ignore[no-any-return]
         how = (type(s).derivative, s.slope, s.attach_reset)
-        return kernels.backward_surrogate(message, v, p, start, carry, dynamics, *how, static, over)  # type: ignore[no-any-return]
+        return kernels.backward_surrogate(message, u, p, start, carry, dynamics, *how, static, over)  # type: ignore[no-any-return]
 
-    def kept(self, v: Tensor, spikes: Tensor, p: Parameters, start: Start) -> Tensor:
+    def kept(self, u: Tensor, spikes: Tensor, p: Parameters, start: Start) -> Tensor:
         """Return the membrane ``[T, B, N]`` as it is to be kept for the backward pass."""
-        return round_membrane(v, spikes, threshold_of(spikes, p, start)) if self.half else v
+        return round_membrane(u, spikes, threshold_of(spikes, p, start)) if self.half else u
 
     def keep(
-        self, message: Tensor, n: Tensor, v: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics
+        self, message: Tensor, n: Tensor, u: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics
     ) -> None:
         """Record what came to the spikes, each ``[T, B, N]``, and the density ``n`` of the membrane's terms."""
         if self.record is None:
             return
-        threshold, carried = threshold_of(spikes, p, start), torch.zeros_like(v)
-        if len(n) == len(v):
-            carried = -p.beta * carried_membrane(v, spikes, p, start, dynamics) * n
+        threshold, carried = threshold_of(spikes, p, start), torch.zeros_like(u)
+        if len(n) == len(u):
+            carried = -p.beta * carried_membrane(u, spikes, p, start, dynamics) * n
         relevance = -message if self.readout else -message * spikes
-        self.record(Record(spikes, relevance, v, threshold.expand_as(v), carried))
+        self.record(Record(spikes, relevance, u, threshold.expand_as(u), carried))
 
     def after(self, answer: Tensor, spikes: Tensor | None, shape: torch.Size) -> None:
         """Add the homeostatic term to the answer, where it is wanted; ``shape`` is that of the spikes."""

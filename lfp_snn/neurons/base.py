@@ -94,11 +94,11 @@ class TimeModule(nn.Module):
             )
         return value.detach().to(x.dtype)
 
-    def _check_finite(self, v: Tensor) -> None:
+    def _check_finite(self, u: Tensor) -> None:
         """Raise if NaN or infinity entered: the membrane keeps it, so the last step is enough to look at."""
-        if v.device.type != "cpu" or torch.compiler.is_compiling():
+        if u.device.type != "cpu" or torch.compiler.is_compiling():
             return
-        if not math.isfinite(float(v.detach().sum(dtype=torch.promote_types(v.dtype, torch.float32)))):
+        if not math.isfinite(float(u.detach().sum(dtype=torch.promote_types(u.dtype, torch.float32)))):
             raise NonFiniteError(
                 f"the membrane of {type(self).__name__} holds NaN or infinity: look for it in input and weights"
             )
@@ -107,7 +107,7 @@ class TimeModule(nn.Module):
 class Rest(NamedTuple):
     """What a scan leaves beside the spikes, each ``[B, ...]``: membrane, adaptation, synaptic current."""
 
-    v: Tensor
+    u: Tensor
     a: Tensor | None
     i: Tensor | None
 
@@ -214,29 +214,30 @@ class SpikingNeuron(TimeModule):
                     f"but its input has features {list(shape[1:])}"
                 )
         if torch.compiler.is_compiling():
-            spikes, v, a, i = compiled.scan((x, V, alpha, *own, *start, i), steps, dynamics, surrogate)
+            spikes, u, a, i = compiled.scan((x, V, alpha, *own, *start, i), steps, dynamics, surrogate)
         elif V is None and steps == 1 and not torch.is_grad_enabled() and x.numel() <= FEW:
-            spikes, v, a = one_step(x, own, start, dynamics)
+            spikes, u, a = one_step(x, own, start, dynamics)
             i = None
         elif V is None:
-            spikes, v, a = Scan.apply(x, *own, start, steps, dynamics, backward)
+            spikes, u, a = Scan.apply(x, *own, start, steps, dynamics, backward)
             i = None
         else:
-            spikes, v, a, i = RecurrentScan.apply(x, V, alpha, *own, start, i, steps, dynamics, backward)
+            spikes, u, a, i = RecurrentScan.apply(x, V, alpha, *own, start, i, steps, dynamics, backward)
         if around.rate_term is not None:
             backward.place.count(spikes.detach().flatten(2))
-        self._check_finite(v)
+        self._check_finite(u)
         if around.sharing is not None:
             mark(spikes)  # reward passes only through a neuron that fired
-        return spikes, Rest(v.reshape(shape), None if a is None else a.reshape(shape), i)
+        return spikes, Rest(u.reshape(shape), None if a is None else a.reshape(shape), i)
 
     def _keep(self, features: torch.Size, record: Record) -> None:
         self.record = Record(*(q.reshape(*q.shape[:2], *features) for q in record))
 
     def extra_repr(self) -> str:
         """Show the parameters that make the neuron."""
-        shown = {"beta": self.beta, "threshold": self.threshold}
-        text = [f"{k}={v.item():.4g}" if v.numel() == 1 else f"{k}={list(v.shape)}" for k, v in shown.items()]
+        names = ("alpha", "beta", "threshold", "kappa", "rho")
+        shown = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        text = [f"{k}={q.item():.4g}" if q.numel() == 1 else f"{k}={list(q.shape)}" for k, q in shown.items()]
         text.append(f"reset={self.reset!r}")
         if not self.reset_delay:
             text.append("reset_delay=False")

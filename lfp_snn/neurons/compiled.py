@@ -26,10 +26,10 @@ _Four = tuple[Tensor, Tensor, Tensor, Tensor]
 def _run(
     tensors: Sequence[Tensor | None], steps: int, reset: str, delayed: bool, number: int, slope: float, attach: bool
 ) -> _Four:
-    x, V, alpha, beta, theta, kappa, rho, v, s, a, i = tensors
+    x, V, alpha, beta, theta, kappa, rho, u, s, a, i = tensors
     surrogate = KNOWN[number](slope, attach)
     own, rest = (beta, theta, kappa, rho), (Dynamics(reset, delayed, kappa is not None), Backward(None, surrogate))  # type: ignore[arg-type]
-    start = Start(v, s, a)  # type: ignore[arg-type]
+    start = Start(u, s, a)  # type: ignore[arg-type]
     if V is None:
         outputs = *Scan.apply(x, *own, start, steps, *rest), None
     else:
@@ -46,7 +46,7 @@ def _scan(
     theta: Tensor,
     kappa: Tensor | None,
     rho: Tensor | None,
-    v: Tensor,
+    u: Tensor,
     s: Tensor,
     a: Tensor | None,
     i: Tensor | None,
@@ -58,13 +58,13 @@ def _scan(
     attach: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     with torch.no_grad():
-        return _run((x, V, alpha, beta, theta, kappa, rho, v, s, a, i), steps, reset, delayed, number, slope, attach)
+        return _run((x, V, alpha, beta, theta, kappa, rho, u, s, a, i), steps, reset, delayed, number, slope, attach)
 
 
 @_scan.register_fake
 def _(x: Tensor, *rest: Any) -> _Four:
-    v, _, a, i, steps = rest[6:11]
-    return x.new_empty(steps, *x.shape[1:]), *(x.new_empty(0) if q is None else torch.empty_like(q) for q in (v, a, i))  # type: ignore[return-value]
+    u, _, a, i, steps = rest[6:11]
+    return x.new_empty(steps, *x.shape[1:]), *(x.new_empty(0) if q is None else torch.empty_like(q) for q in (u, a, i))  # type: ignore[return-value]
 
 
 @torch.library.custom_op("lfp_snn::scan_backward", mutates_args=())
@@ -77,7 +77,7 @@ def _scan_backward(
     theta: Tensor,
     kappa: Tensor | None,
     rho: Tensor | None,
-    v: Tensor,
+    u: Tensor,
     s: Tensor,
     a: Tensor | None,
     i: Tensor | None,
@@ -89,7 +89,7 @@ def _scan_backward(
     attach: bool,
     needed: Sequence[int],
 ) -> list[Tensor]:
-    tensors = [x, V, alpha, beta, theta, kappa, rho, v, s, a, i]
+    tensors = [x, V, alpha, beta, theta, kappa, rho, u, s, a, i]
     with torch.enable_grad():
         leaves = []
         for k in needed:
@@ -128,11 +128,11 @@ def scan(
     """Run all steps as one operator.
 
     ``tensors`` are ``x, V, alpha, beta, theta, kappa, rho`` of :class:`RecurrentScan` (``V`` is ``None`` for neurons
-    without recurrent weights), then the state ``v, s, a, i`` to start from. Returns spikes and the state at the end.
+    without recurrent weights), then the state ``u, s, a, i`` to start from. Returns spikes and the state at the end.
     """
     how = dynamics.reset, dynamics.delayed, surrogate.number, surrogate.slope, surrogate.attach_reset
-    spikes, v, a, i = _scan(*tensors, steps, *how)
-    return spikes, v.detach(), None if tensors[9] is None else a.detach(), None if tensors[10] is None else i.detach()
+    spikes, u, a, i = _scan(*tensors, steps, *how)
+    return spikes, u.detach(), None if tensors[9] is None else a.detach(), None if tensors[10] is None else i.detach()
 
 
 @torch.library.custom_op("lfp_snn::leaky_integral", mutates_args=())

@@ -78,7 +78,7 @@ class CubaLIF(SpikingNeuron):
         if self.recurrent is None:
             current = leaky_integral(x, alpha, i, steps)
             spikes, rest = self._scan(current, start, steps)
-            return spikes, CubaState(rest.v, after_last(spikes), after_last(current))
+            return spikes, CubaState(rest.u, after_last(spikes), after_last(current))
         spikes, rest = self._scan(x, start, steps, alpha=alpha, i=i)
         assert rest.i is not None
-        return spikes, CubaState(rest.v, after_last(spikes), rest.i)
+        return spikes, CubaState(rest.u, after_last(spikes), rest.i)

@@ -70,4 +70,4 @@ class LIF(SpikingNeuron):
         u, s = (None, None) if state is None else state
         start = Start(self._initial(u, x, "u"), self._initial(s, x, "s"))
         spikes, rest = self._scan(x, start, steps)
-        return spikes, LIFState(rest.v, after_last(spikes))
+        return spikes, LIFState(rest.u, after_last(spikes))

@@ -23,17 +23,17 @@ def threshold_of(spikes: Tensor, p: Parameters, start: Start) -> Tensor:
     return p.theta if a is None or p.kappa is None else p.theta + p.kappa * a
 
 
-def carried_membrane(v: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics) -> Tensor:
+def carried_membrane(u: Tensor, spikes: Tensor, p: Parameters, start: Start, dynamics: Dynamics) -> Tensor:
     """Return the membrane that decays into each step, ``[T, B, N]``."""
-    s_prev, v_prev = torch.cat([start.s[None], spikes[:-1]]), torch.cat([start.v[None], v[:-1]])
+    s_prev, u_prev = torch.cat([start.s[None], spikes[:-1]]), torch.cat([start.u[None], u[:-1]])
     if dynamics.reset == "zero":
-        return v_prev * (1 - s_prev)
-    return v_prev if dynamics.reset == "none" or dynamics.delayed else v_prev - s_prev * p.theta
+        return u_prev * (1 - s_prev)
+    return u_prev if dynamics.reset == "none" or dynamics.delayed else u_prev - s_prev * p.theta
 
 
 def parameter_messages(
     answer: Tensor,
-    v: Tensor,
+    u: Tensor,
     spikes: Tensor,
     p: Parameters,
     start: Start,
@@ -50,7 +50,7 @@ def parameter_messages(
     threshold (base and adapting) is also what the membrane is compared with: a term ``-theta`` of the decision.
     """
     s_prev, a = torch.cat([start.s[None], spikes[:-1]]), adaptation(spikes, p, start)
-    carried = carried_membrane(v, spikes, p, start, dynamics)
+    carried = carried_membrane(u, spikes, p, start, dynamics)
     through = p.beta * (1 - spikes) if dynamics.reset == "zero" else p.beta
     # The message of the decision "membrane against threshold": for a gradient, without what came through the membrane.
     next_answer, next_a = (torch.zeros_like(answer[0]), None) if after is None else after
@@ -62,7 +62,7 @@ def parameter_messages(
     messages = {"beta": (carried * answer).sum((0, 1)), "theta": theta.sum((0, 1))}
     first = None
     if a is not None and p.kappa is not None and p.rho is not None:
-        g_a, first = select(v).filter_backward(-p.kappa * decision, p.rho, False, next_a)
+        g_a, first = select(u).filter_backward(-p.kappa * decision, p.rho, False, next_a)
         messages["kappa"] = (-a * decision).sum((0, 1))
         # The adaptation before a step decays into it; what decays into the first step is that of the start.
         messages["rho"] = (a[:-1] * g_a[1:]).sum((0, 1))

@@ -42,7 +42,7 @@ def _unrounded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class RecurrentScan(torch.autograd.Function):
-    """``spikes, v, a, i = apply(x, V, alpha, beta, theta, kappa, rho, start, i, steps, dynamics, backward)``.
+    """``spikes, u, a, i = apply(x, V, alpha, beta, theta, kappa, rho, start, i, steps, dynamics, backward)``.
 
     ``x`` is ``[T, B, N]`` or ``[1, B, N]``; ``V`` is ``[N, N]`` (to, from); ``alpha`` is the decay of the synaptic
     current ``i[t] = alpha*i[t-1] + x[t] + V s[t-1]``, or ``None`` where the input is the current.
@@ -88,27 +88,27 @@ class RecurrentScan(torch.autograd.Function):
         """Share the reward out, or back-propagate the gradient, through time and recurrent weights."""
         if message is None:
             return (None,) * 12
-        v, s, currents, V, alpha, beta, theta, kappa, rho, i, *state = ctx.saved_tensors
-        start, how, features = Start(*state), ctx.backward_, v.shape[2:]
-        v = v.to(message.dtype)
+        u, s, currents, V, alpha, beta, theta, kappa, rho, i, *state = ctx.saved_tensors
+        start, how, features = Start(*state), ctx.backward_, u.shape[2:]
+        u = u.to(message.dtype)
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
-        none = torch.zeros_like(v[0]), None if start.a is None else torch.zeros_like(v[0]), torch.zeros_like(v[0])
+        none = torch.zeros_like(u[0]), None if start.a is None else torch.zeros_like(u[0]), torch.zeros_like(u[0])
         carry, after = how.place.message or (none, None)
-        fused, learns = how.sharing is not None and ctx.bits and _fused(v), any(ctx.needs_input_grad[3:7])
+        fused, learns = how.sharing is not None and ctx.bits and _fused(u), any(ctx.needs_input_grad[3:7])
         if s is None and (not fused or learns or how.needs_spikes):
-            s = ctx.bits.spread(v.dtype).view(v.shape)
+            s = ctx.bits.spread(u.dtype).view(u.shape)
         if fused:
             rule = how.sharing
             settings = rule.denominator, rule.epsilon, how.readout, how.record is not None
             over = not learns and how.record is None and (how.half or not graph_is_kept())
-            given = message, V, alpha, ctx.bits, v, start.a, p, start, carry, ctx.dynamics
+            given = message, V, alpha, ctx.bits, u, start.a, p, start, carry, ctx.dynamics
             back = cpu_recurrent.backward_lfp(*given, *settings, over)
         else:
-            back = _backward(message, V, alpha, s, v, adaptation(s, p, start), p, start, carry, ctx.dynamics, how)
+            back = _backward(message, V, alpha, s, u, adaptation(s, p, start), p, start, carry, ctx.dynamics, how)
         own, answers, densities, carry = back
         learnt: dict[str, Tensor] = {}
         if learns:
-            learnt, after = parameter_messages(own, v, s, p, start, ctx.dynamics, how.sharing is not None, after)
+            learnt, after = parameter_messages(own, u, s, p, start, ctx.dynamics, how.sharing is not None, after)
         how.place.leave(((*carry[:2], carry[2].clone()), after))  # the answer itself is added to below
         g_alpha = None
         if currents is not None:
@@ -118,8 +118,8 @@ class RecurrentScan(torch.autograd.Function):
         before = s[:-1].flatten(0, 1) if ctx.bits is None else ctx.bits.rows(0, len(later))
         g_V = outer(before, later).addmm(answers[0].t(), start.s)
         out = answers.sum(0, keepdim=True) if ctx.constant else answers
-        how.keep(densities, own, v, s, p, start, ctx.dynamics)
-        how.after(out, s, v.shape)
+        how.keep(densities, own, u, s, p, start, ctx.dynamics)
+        how.after(out, s, u.shape)
         parameters = needed(learnt, (beta, theta, kappa, rho), ctx.needs_input_grad[3:7], features)
         return out, g_V, g_alpha, *parameters, None, None, None, None, None
 
@@ -141,16 +141,16 @@ def _forward(
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Run step by step; see :func:`lfp_snn.kernels.cpu_recurrent.forward`."""
     kernels, state, i_t = select(x), start, i
-    spikes, v = x.new_empty(steps, *x.shape[1:]), x.new_empty(steps, *x.shape[1:])
+    spikes, u = x.new_empty(steps, *x.shape[1:]), x.new_empty(steps, *x.shape[1:])
     currents = None if alpha is None else torch.empty_like(spikes)
     for t in range(steps):
         current = torch.addmm(x[t if len(x) > 1 else 0], state.s, V.t())
         if alpha is not None and i_t is not None and currents is not None:
             i_t = current = torch.addcmul(current, alpha, i_t, out=currents[t])
-        s, v_t, a = kernels.forward(current[None], p, state, 1, form, True)
-        spikes[t], v[t] = s[0], v_t[0]
-        state = Start(v_t[0], s[0], a)
-    return spikes, v, currents, state.a
+        s, u_t, a = kernels.forward(current[None], p, state, 1, form, True)
+        spikes[t], u[t] = s[0], u_t[0]
+        state = Start(u_t[0], s[0], a)
+    return spikes, u, currents, state.a
 
 
 def _backward(
@@ -158,7 +158,7 @@ def _backward(
     V: Tensor,
     alpha: Tensor | None,
     spikes: Tensor,
-    v: Tensor,
+    u: Tensor,
     a: Tensor | None,
     p: Parameters,
     start: Start,
@@ -167,15 +167,15 @@ def _backward(
     how: Backward,
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor | None, Tensor]]:
     """Answer step by step; see :func:`lfp_snn.kernels.cpu_recurrent.backward_lfp`."""
-    answers, densities = torch.empty_like(v), torch.empty_like(message)
-    own = answers if alpha is None else torch.empty_like(v)  # the message of the membrane's current
+    answers, densities = torch.empty_like(u), torch.empty_like(message)
+    own = answers if alpha is None else torch.empty_like(u)  # the message of the membrane's current
     membrane, adapting, g_x = carry
-    for t in range(len(v) - 1, -1, -1):
+    for t in range(len(u) - 1, -1, -1):
         back = g_x @ V
         g_s = densities[t] = message[t] + (back * spikes[t] if how.readout else back)
-        before = start if t == 0 else Start(v[t - 1], spikes[t - 1])
-        before = Start(before.v, before.s, None if a is None else a[t])
-        n, (membrane, adapting) = how.scan(g_s[None], v[t : t + 1], p, before, (membrane, adapting), form, False)
+        before = start if t == 0 else Start(u[t - 1], spikes[t - 1])
+        before = Start(before.u, before.s, None if a is None else a[t])
+        n, (membrane, adapting) = how.scan(g_s[None], u[t : t + 1], p, before, (membrane, adapting), form, False)
         own[t] = n[0]
         if alpha is not None:
             answers[t] = torch.addcmul(n[0], alpha, g_x)

@@ -39,14 +39,14 @@ def one_step(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return what :class:`Scan` does for ``x`` ``[1, B, ...]`` where nothing is to be answered: a step of a stream."""
     p = Parameters(*(flat(q, x.shape[2:]) for q in parameters))  # type: ignore[arg-type]
-    spikes, v, a = reference.forward(x.flatten(2), p, start, 1, dynamics, keep=False)
-    return spikes.view(x.shape), v[0], a
+    spikes, u, a = reference.forward(x.flatten(2), p, start, 1, dynamics, keep=False)
+    return spikes.view(x.shape), u[0], a
 
 
 class Scan(torch.autograd.Function):
-    """``spikes, v, a = Scan.apply(x, beta, theta, kappa, rho, start, steps, dynamics, backward)``.
+    """``spikes, u, a = Scan.apply(x, beta, theta, kappa, rho, start, steps, dynamics, backward)``.
 
-    ``x`` is ``[T, B, ...]`` or, for a constant current, ``[1, B, ...]``; ``v`` and ``a`` are those after the last step.
+    ``x`` is ``[T, B, ...]`` or, for a constant current, ``[1, B, ...]``; ``u`` and ``a`` are those after the last step.
     """
 
     @staticmethod
@@ -67,15 +67,15 @@ class Scan(torch.autograd.Function):
         flats = [flat(q, features) for q in (beta, theta, kappa, rho)]
         p = Parameters(*flats)  # type: ignore[arg-type]
         keep = any(ctx.needs_input_grad)
-        spikes, v, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, keep, is_spare(x))
+        spikes, u, a = select(x).forward(x.flatten(2), p, start, steps, dynamics, keep, is_spare(x))
         out: Tensor = spikes.reshape(steps, *x.shape[1:]).data  # not a view: it may be overwritten (spikes += skip)
         if keep:
             ctx.dynamics, ctx.backward_, ctx.shape, ctx.steps = dynamics, backward, x.shape, steps
             ctx.learns = any(ctx.needs_input_grad[1:5])
             kept = out if ctx.learns or backward.needs_spikes else None
-            ctx.dtype = v.dtype
-            ctx.save_for_backward(backward.kept(v, spikes, p, start), kept, beta, theta, kappa, rho, *start)
-        last = after_last(v)
+            ctx.dtype = u.dtype
+            ctx.save_for_backward(backward.kept(u, spikes, p, start), kept, beta, theta, kappa, rho, *start)
+        last = after_last(u)
         ctx.mark_non_differentiable(*(q for q in (last, a) if q is not None))
         ctx.set_materialize_grads(False)
         return out, last, a
@@ -86,23 +86,23 @@ class Scan(torch.autograd.Function):
         """Share the reward out, or back-propagate the gradient."""
         if message is None:
             return (None,) * 9
-        v, spikes, beta, theta, kappa, rho, *state = ctx.saved_tensors
+        u, spikes, beta, theta, kappa, rho, *state = ctx.saved_tensors
         start, features, how = Start(*state), ctx.shape[2:], ctx.backward_
         p = Parameters(*(flat(q, features) for q in (beta, theta, kappa, rho)))  # type: ignore[arg-type]
-        v, message = v.to(ctx.dtype), message.to(ctx.dtype).flatten(2)
+        u, message = u.to(ctx.dtype), message.to(ctx.dtype).flatten(2)
         flat_spikes = None if spikes is None else spikes.flatten(2)
-        none = torch.zeros_like(v[0]), None if start.a is None else torch.zeros_like(v[0])
+        none = torch.zeros_like(u[0]), None if start.a is None else torch.zeros_like(u[0])
         static = ctx.shape[0] < ctx.steps and not ctx.learns
         carry, after = how.place.message or (none, None)
         over = flat_spikes is None and (how.half or not graph_is_kept())
-        answer, carry = how.scan(message, v, p, start, carry, ctx.dynamics, static, over)
+        answer, carry = how.scan(message, u, p, start, carry, ctx.dynamics, static, over)
         learnt: dict[str, Tensor] = {}
         if flat_spikes is not None and ctx.learns:
-            own = answer, v, flat_spikes, p, start, ctx.dynamics, how.sharing is not None
+            own = answer, u, flat_spikes, p, start, ctx.dynamics, how.sharing is not None
             learnt, after = parameter_messages(*own, after)
         how.place.leave((carry, after))
         if flat_spikes is not None:
-            how.keep(message, answer, v, flat_spikes, p, start, ctx.dynamics)
+            how.keep(message, answer, u, flat_spikes, p, start, ctx.dynamics)
         if ctx.learns and ctx.shape[0] < ctx.steps:
             answer = answer.sum(0, keepdim=True)
         how.after(answer, flat_spikes, torch.Size((ctx.steps, *ctx.shape[1:])))

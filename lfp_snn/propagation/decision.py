@@ -3,12 +3,12 @@ r"""The decision of a spiking neuron at one step, for neurons whose state anothe
 Everything in the update of an integrate-and-fire neuron is linear in its state and its input, so ordinary autograd
 carries the reward density through it. What is left is the decision, at which
 
-.. math:: n_t = (s_t\, g_s[t] + v_t\, g_v[t]) / (d_t + \epsilon\,\mathrm{sign}(d_t))
+.. math:: n_t = (s_t\, g_s[t] + u_t\, g_u[t]) / (d_t + \epsilon\,\mathrm{sign}(d_t))
 
-becomes the density of the membrane :math:`v_t`: the reward of the spike and what comes back through the membrane
-(:math:`Q_t = v_t g_v[t]`, or what an immediate reset leaves of :math:`v_t`), shared by the denominator of the sharing
+becomes the density of the membrane :math:`u_t`: the reward of the spike and what comes back through the membrane
+(:math:`Q_t = u_t g_u[t]`, or what an immediate reset leaves of :math:`u_t`), shared by the denominator of the sharing
 rule (:mod:`lfp_snn.rules.sharing`). Where the network's output is membranes and nobody takes the spikes of a neuron, it
-decides nothing: it is a leaky integrator, and :math:`n_t = g_v[t]`.
+decides nothing: it is a leaky integrator, and :math:`n_t = g_u[t]`.
 :class:`lfp_snn.neurons.scan.Scan` does the same for all steps at once.
 """
 
@@ -30,7 +30,7 @@ INNER = "_lfp_inner"
 
 
 class Decision(torch.autograd.Function):
-    """``v, out, inner = Decision.apply(v, left, theta, spikes, d, backward)``: nothing forwards, LFP backwards.
+    """``u, out, inner = Decision.apply(u, left, theta, spikes, d, backward)``: nothing forwards, LFP backwards.
 
     Membrane and spikes come out as they are, the spikes twice: ``out`` leaves the neuron and may be told a reward where
     it is the network's output, ``inner`` goes on in the neuron (recurrent connections) and always carries a density.
@@ -38,23 +38,23 @@ class Decision(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, v: Tensor, left: Tensor, theta: Tensor, spikes: Tensor, d: Tensor, backward: Backward
+        ctx: Any, u: Tensor, left: Tensor, theta: Tensor, spikes: Tensor, d: Tensor, backward: Backward
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return membrane and spikes."""
         ctx.save_for_backward(left, spikes, d)
         # By backward_ the output finds the neurons it consists of, by fired which of their outputs are the spikes.
         ctx.backward_, ctx.fired, ctx.shape = backward, 1, theta.shape
         ctx.set_materialize_grads(False)
-        return v.view_as(v), spikes.view_as(spikes), spikes.view_as(spikes)
+        return u.view_as(u), spikes.view_as(spikes), spikes.view_as(spikes)
 
     @staticmethod
-    def backward(ctx: Any, g_v: Tensor | None, g_out: Tensor | None, g_inner: Tensor | None) -> Any:
+    def backward(ctx: Any, g_u: Tensor | None, g_out: Tensor | None, g_inner: Tensor | None) -> Any:
         """Share the reward of spike and membrane out among the terms of the membrane, and the threshold."""
         if ctx.backward_.integrates and g_out is None and g_inner is None:
-            return g_v, None, None, None, None, None
+            return g_u, None, None, None, None, None
         left, spikes, d = ctx.saved_tensors
         reward = torch.zeros_like(left)
-        for held, g in ((None if ctx.backward_.readout else spikes, g_out), (spikes, g_inner), (left, g_v)):
+        for held, g in ((None if ctx.backward_.readout else spikes, g_out), (spikes, g_inner), (left, g_u)):
             if g is not None:
                 reward = reward + (g if held is None else held * g)
         n = reward / stabilised(d, ctx.backward_.sharing.epsilon)
@@ -67,7 +67,7 @@ def inner(spikes: Tensor) -> Tensor:
 
 
 def decide(
-    v: Tensor,
+    u: Tensor,
     spikes: Tensor,
     theta: Tensor,
     *,
@@ -84,16 +84,16 @@ def decide(
 
     Parameters
     ----------
-    v : Tensor
+    u : Tensor
         The membrane that was compared with the threshold, ``[B, ...]``, with the graph of its update.
     spikes : Tensor
         What the neuron fired, ``[B, ...]``.
     theta : Tensor
         The threshold.
     w, beta, reset, adapt : Tensor or float
-        The other terms of the update :math:`v = \beta w + i - \mathrm{reset}`, as the sharing rules know them.
+        The other terms of the update :math:`u = \beta w + i - \mathrm{reset}`, as the sharing rules know them.
     left : Tensor, optional
-        What an immediate reset by subtraction leaves of the membrane, ``[B, ...]``; default: ``v``.
+        What an immediate reset by subtraction leaves of the membrane, ``[B, ...]``; default: ``u``.
 
     Raises
     ------
@@ -110,9 +110,9 @@ def decide(
             "convert it first (lfp_snn.adapters)"
         )
     with torch.no_grad():
-        i = v - beta * w + reset
-        d = around.sharing.denominator(w, i, beta, reset, adapt, v)
+        i = u - beta * w + reset
+        d = around.sharing.denominator(w, i, beta, reset, adapt, u)
     how = Backward(around.sharing, ATan())
-    v, out, again = Decision.apply(v, v.detach() if left is None else left, theta, spikes.detach(), d, how)
+    u, out, again = Decision.apply(u, u.detach() if left is None else left, theta, spikes.detach(), d, how)
     setattr(out, INNER, again)
-    return v, out
+    return u, out

@@ -13,7 +13,7 @@ and a sharing rule is the choice of the denominator :math:`d_t`. It is one funct
 ``beta``   the decay of the membrane
 ``reset``  what a delayed reset subtracts at this step (0 where there is none)
 ``adapt``  what the adaptation adds to the threshold (0 without adaptation)
-``v``      the membrane :math:`v_t = \beta w + i - \mathrm{reset}` that is compared with the threshold
+``u``      the membrane :math:`u_t = \beta w + i - \mathrm{reset}` that is compared with the threshold
 =========  =================================================================================================
 
 written in plain arithmetic (``+ - * /``, ``abs``, comparisons), so that the same definition serves torch tensors in
@@ -40,7 +40,7 @@ class Sharing:
     --------
     >>> class CurrentOnly(Sharing):
     ...     @staticmethod
-    ...     def denominator(w, i, beta, reset, adapt, v):
+    ...     def denominator(w, i, beta, reset, adapt, u):
     ...         return abs(i)
     >>> CurrentOnly.denominator(1.0, -0.5, 0.9, 0.0, 0.0, 0.4)
     0.5
@@ -49,7 +49,7 @@ class Sharing:
     epsilon: float = 1e-6
 
     @staticmethod
-    def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, v: Any) -> Any:
+    def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, u: Any) -> Any:
         """Return :math:`d_t` from the terms of the update (see the module's table)."""
         raise NotImplementedError
 
@@ -67,7 +67,7 @@ class Reference(Sharing):
     """
 
     @staticmethod
-    def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, v: Any) -> Any:
+    def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, u: Any) -> Any:
         r"""Return :math:`|w| + |i - (1-\beta) w| + |adapt|`."""
         return abs(w) + abs(i - w + beta * w) + abs(adapt)
 
@@ -85,14 +85,14 @@ class Contribution(Sharing):
     """
 
     @staticmethod
-    def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, v: Any) -> Any:
+    def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, u: Any) -> Any:
         r"""Return :math:`|\beta w| + |i| + |reset| + |adapt|`."""
         return abs(beta * w) + abs(i) + abs(reset) + abs(adapt)
 
 
 @dataclass(frozen=True)
 class Conserving(Sharing):
-    """The z-rule of LRP on the membrane: :math:`d = v - adapt`, the signed sum of the terms. Conserves the reward.
+    """The z-rule of LRP on the membrane: :math:`d = u - adapt`, the signed sum of the terms. Conserves the reward.
 
     ``beta*w*n + i*n - reset*n - adapt*n = R + Q`` up to epsilon, so nothing is lost but what reset and adaptation keep.
     At a spike ``d`` is above the threshold, and ``Q / d = beta * n`` one step later: the messages stay bounded.
@@ -104,6 +104,6 @@ class Conserving(Sharing):
     """
 
     @staticmethod
-    def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, v: Any) -> Any:
-        """Return :math:`v - adapt`."""
-        return v - adapt
+    def denominator(w: Any, i: Any, beta: Any, reset: Any, adapt: Any, u: Any) -> Any:
+        """Return :math:`u - adapt`."""
+        return u - adapt

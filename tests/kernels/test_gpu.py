@@ -156,8 +156,8 @@ def test_every_surrogate(gpu: ModuleType, surrogate: Surrogate) -> None:
 @given(size=sizes, seed=seeds, scalar=flags, static=flags)
 def test_filter(gpu: ModuleType, size: tuple[int, int, int], seed: int, scalar: bool, static: bool) -> None:
     x, p, start, g, _ = case(size, Dynamics(), seed, scalar, torch.float32, static)
-    assert_same(gpu.filter_forward(x, p.beta, start.v, size[0]), reference.filter_forward(x, p.beta, start.v, size[0]))
-    for carry in (None, start.v):
+    assert_same(gpu.filter_forward(x, p.beta, start.u, size[0]), reference.filter_forward(x, p.beta, start.u, size[0]))
+    for carry in (None, start.u):
         assert_same(gpu.filter_backward(g, p.beta, static, carry), reference.filter_backward(g, p.beta, static, carry))
 
 

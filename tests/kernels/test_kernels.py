@@ -203,7 +203,7 @@ def test_samples_that_are_not_taken_together(adaptive: bool) -> None:
         assert close(cpu.backward_surrogate(*how)[0], reference.backward_surrogate(*how)[0])
         ours, theirs = (k.filter_backward(message, p.beta, static) for k in (cpu, reference))
         assert all(map(close, ours, theirs))
-    assert close(*(k.filter_forward(current, p.beta, start.v, size[0]) for k in (cpu, reference)))
+    assert close(*(k.filter_forward(current, p.beta, start.u, size[0]) for k in (cpu, reference)))
 
 
 def test_layers_without_neurons() -> None:
