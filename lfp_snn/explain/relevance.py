@@ -9,6 +9,7 @@ was trained does not matter.
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from lfp_snn.containers import State
 from lfp_snn.diagnosis.probe import Probe
-from lfp_snn.errors import ConfigError, ShapeError
+from lfp_snn.errors import ConfigError, ShapeError, SilenceWarning
 from lfp_snn.forward import mode
 from lfp_snn.neurons import ALIF, SpikingNeuron
 from lfp_snn.propagation import LFP
@@ -214,7 +215,8 @@ def explain(
     neurons = {name: m for name, m in network.named_modules() if isinstance(m, SpikingNeuron)}
     for neuron in neurons.values():
         neuron.record = None
-    with mode(network, training), Probe(network) as probe, torch.enable_grad(), rules.context(network):
+    quiet = warnings.catch_warnings(action="ignore", category=SilenceWarning)  # that is about learning
+    with quiet, mode(network, training), Probe(network) as probe, torch.enable_grad(), rules.context(network):
         output: Tensor = network(x) if state is None else network(x, state=state)
         if not isinstance(output, Tensor):
             raise ShapeError(f"the network must return its output alone, got {type(output).__name__}")

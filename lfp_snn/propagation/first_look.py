@@ -81,10 +81,10 @@ def _speaks(spikes: Tensor) -> bool:
 
 
 def _refuse_two_uses(output: Tensor, made: set[tuple[Any, int]]) -> None:
-    """Raise if spikes are the output and go on to another layer, too: one is told a reward, the other a density."""
-    read_out = {node for node, _ in made_by(output) if getattr(getattr(node, "backward_", None), "readout", False)}
+    """Raise if spikes are the output and go on to another layer, too: what comes back is a reward and a density."""
+    read_out = {made for made in made_by(output) if getattr(getattr(made[0], "backward_", None), "readout", False)}
     for node, _ in made if read_out else ():
-        if not moves(node) and any(source in read_out for source, _ in sources(node)):
+        if not moves(node) and any(source in read_out for source in sources(node)):
             raise UnknownLayerError(
                 "spikes that are the network's output are also the input of another layer. LFP cannot tell then what "
                 "comes back to them: give the output neurons of their own (another LIF behind the same current)"

@@ -58,7 +58,7 @@ class Sharing:
 class Reference(Sharing):
     r"""The rule of the reference implementation (``lfprop`` 1.0.0): :math:`d = |w| + |i - (1-\beta) w| + |adapt|`.
 
-    Never larger messages than ``reward / d``, whatever the number of steps; does not conserve the reward.
+    It never sends out more than came in, whatever the number of steps, but it does not conserve the reward.
 
     Examples
     --------
@@ -95,7 +95,8 @@ class Conserving(Sharing):
     """The z-rule of LRP on the membrane: :math:`d = u - adapt`, the signed sum of the terms. Conserves the reward.
 
     ``beta*w*n + i*n - reset*n - adapt*n = R + Q`` up to epsilon, so nothing is lost but what reset and adaptation keep.
-    At a spike ``d`` is above the threshold, and ``Q / d = beta * n`` one step later: the messages stay bounded.
+    At a spike ``d`` is above the threshold, and ``Q / d = beta * n`` one step later: the messages stay bounded. Not so
+    with an adapting threshold, where ``Q / d = beta * n * u / (u - adapt)``: take :class:`Contribution` there.
 
     Examples
     --------

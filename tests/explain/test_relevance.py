@@ -241,6 +241,21 @@ def test_time_in_pieces_gives_the_same() -> None:
             torch.testing.assert_close(a, b)
 
 
+def test_adapting_thresholds_do_not_make_relevance_grow() -> None:
+    torch.manual_seed(1)
+    net = Sequential(nn.Linear(6, 12, bias=False), ALIF(kappa=0.5), nn.Linear(12, 3, bias=False), LI())
+    why = explain(louder(net), events(60, 8, 6))
+    assert (why.relevance.abs().sum((0, 2)) <= 3 * why.explained().abs()).all()
+    # The conserving rule, which is the default elsewhere, has no bound here.
+    assert not explain(net, why.x, lfp=LFP(sharing="conserving")).relevance.abs().max() < 1e3
+
+
+def test_it_says_in_a_line_what_it_is_of() -> None:
+    why = explain(network(), events(10, 2, 6), target=1)
+    assert repr(why) == "Explanation(x=[10, 2, 6], target=[1, 1], layers=['1', '3', '5'])"
+    torch.testing.assert_close(why.explained() * (1 - why.missing()), why.arrived())
+
+
 def test_a_silent_network_has_no_reasons() -> None:
     net, x = network(), torch.zeros(5, 2, 6)
     nn.init.constant_(net[0].bias, -1.0)
