@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from lfp_snn.diagnosis.learning import Lesson
 from lfp_snn.diagnosis.message import Message, MessageMeter
 from lfp_snn.diagnosis.probe import LINEAR, Probe, Seen
 from lfp_snn.diagnosis.update import Update, updates
-from lfp_snn.errors import ConfigError, LfpError, NonFiniteError
+from lfp_snn.errors import ConfigError, LfpError, NonFiniteError, SilenceWarning
 from lfp_snn.neurons import LI
 from lfp_snn.rewards import scores
 from lfp_snn.training.build import Task
@@ -137,8 +138,9 @@ def diagnose(config: Config, task: Task, batches: int = 8) -> Diagnosis:
     lesson = Lesson(config, task, network, device, batches)
     rewarded = task.method.takes_reward
     try:
-        look = _look(lesson)
-        kept = conservation(lesson) if rewarded else {}
+        with warnings.catch_warnings(action="ignore", category=SilenceWarning):  # of which there is more to say below
+            look = _look(lesson)
+            kept = conservation(lesson) if rewarded else {}
     except NonFiniteError as e:
         raise LfpError(f"the network cannot be diagnosed: {e}") from e
     parameters, diverged = updates(lesson)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -25,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from lfp_snn.data import Batch, EpochSampler, loader, set_epoch
 from lfp_snn.data.prefetch import prefetch
-from lfp_snn.errors import DivergenceError, NonFiniteError, require
+from lfp_snn.errors import DivergenceError, NonFiniteError, SilenceWarning, require
 from lfp_snn.rewards import scores
 from lfp_snn.training import build as parts
 from lfp_snn.training.build import Task
@@ -160,6 +161,8 @@ class Run:
         self._exit = ExitStack()
 
     def __enter__(self) -> Run:
+        # That a layer is silent, a run says by itself, of whole epochs.
+        self._exit.enter_context(warnings.catch_warnings(action="ignore", category=SilenceWarning))
         self._restore()
         self.state.compile_seconds += warm_up(self.task, self.fabric)
         self.state.memory_built = self.state.memory_built or in_use(self.fabric.device)

@@ -27,7 +27,6 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::lfp_snn.errors.SilenceWarning")
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
 def test_every_model_trains_a_step_under_lfp(name: str, shape: tuple[int, ...]) -> None:

@@ -115,7 +115,6 @@ def test_attention_of_spikes_is_the_reward_shared_out_by_hand() -> None:
         torch.testing.assert_close(branch[0].weight.grad[:, :, 0], want)
 
 
-@pytest.mark.filterwarnings("ignore::lfp_snn.errors.SilenceWarning")
 def test_one_step_conserves_reward_from_the_readout_to_the_input() -> None:
     """From rest, without shifts and epsilon, nothing keeps reward: the network is a sum of products all the way."""
     net = spikformer((1, 8, 8), 10, width=32, patch=2).double().eval()

@@ -203,7 +203,7 @@ def test_reward_below_is_worked_out_at_spikes_only(monkeypatch: pytest.MonkeyPat
 
 
 def test_only_spikes_are_marked() -> None:
-    net, x = Sequential(nn.Linear(4, 3), LIF(), nn.Linear(3, 2)), torch.rand(2, 3, 4)
+    net, x = Sequential(nn.Linear(4, 3), LIF(threshold=-9.0), nn.Linear(3, 2)), torch.rand(2, 3, 4)
     seen: list[bool] = []
     net[2].register_forward_pre_hook(lambda m, a: seen.append(only_spikes(a[0])))
     net(x)

@@ -36,7 +36,8 @@ def test_as_counted_by_hand() -> None:
     assert task.network.training
     task.network.eval()
     batch = task.splits.val.__getitems__(list(range(len(task.splits.val))))
-    output = task.run(batch.x)
+    with torch.no_grad():
+        output = task.run(batch.x)
     decided = scores(output).argmax(-1)
     assert result.examples == len(task.splits.val)
     assert result.accuracy == pytest.approx(float((decided == batch.target).double().mean()))
