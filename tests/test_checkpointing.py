@@ -198,3 +198,26 @@ def test_by_configuration() -> None:
     for change in ({"method": {"name": "dfa"}}, {"data": {"name": "digits"}, "model": {"name": "mlp"}}):
         with pytest.raises(ConfigError, match="checkpoint_steps = 0"):
             build(apply(config, change), fresh=False)
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "recurrent-cuba", "learnt"])
+def test_homeostasis_in_pieces(kind: str) -> None:
+    torch.manual_seed(0)
+    net, x = NETWORKS[kind]().double(), 4 * torch.rand(11, 5, 6).double()
+    lfp = LFP(homeostasis=Homeostasis(0.3, 0.31, 10.0))
+    whole = learn(net, x, None, lfp, 0)
+    torch.testing.assert_close(learn(net, x, None, lfp, 4), whole)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # which dynamo asks for
+def test_a_compiled_network_takes_pieces_eagerly() -> None:
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    net, x = NETWORKS["lif"](), 4 * torch.rand(11, 5, 6)
+    whole = learn(net, x, None, None, 0)
+    net.checkpoint_steps = 4
+    net.zero_grad()
+    y = torch.compile(net, backend="aot_eager")(x)
+    rewards.RateCoded().loss(y, torch.arange(5) % 3).backward()
+    torch.testing.assert_close([p.grad for p in net.parameters()], whole[2 : 2 + len(list(net.parameters()))])
+    torch._dynamo.reset()

@@ -100,3 +100,26 @@ def test_fold_applies_to_all_steps() -> None:
 def test_wrong_use(call: Any, says: str) -> None:
     with pytest.raises((ShapeError, ValueError), match=says):
         call()
+
+
+@pytest.mark.parametrize("name", nets())
+def test_inference_mode(name: str) -> None:
+    net = nets()[name]
+    x = torch.rand(5, 2, 1, 10, 10) if isinstance(net[0], nn.Conv2d) else torch.rand(5, 2, 6)
+    want = net(x).detach()
+    with torch.inference_mode():
+        assert torch.equal(net(x), want)
+        y, state = net.run(x[:2])
+        assert torch.equal(torch.cat([y, net.run(x[2:], state)[0]]), want)
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (torch.rand(4, 1, 8, 8), r"Conv2d in a network over time got shape \[4, 1, 8, 8\]; expected \[T, B, C, H, W\]"),
+        (torch.rand(4, 8, 8), r"net\.run\(x\[None\], state\)"),
+    ],
+)
+def test_a_missing_axis_is_named(x: Tensor, says: str) -> None:
+    with pytest.raises(ShapeError, match=says):
+        Sequential(nn.Conv2d(1, 2, 3), LIF())(x)

@@ -296,3 +296,32 @@ def test_neurons_fit_into_modules() -> None:
     net = nn.ModuleList(neurons())
     assert len(list(net.modules())) == 1 + len(neurons())
     assert "recurrent=5" in repr(net[4])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: LIF(recurrent=True), ValueError, "recurrent is the number of neurons of the layer, got True"),
+        (lambda: LIF(surrogate="atan"), TypeError, r"surrogate must be one of .* such as ATan\(\), got 'atan'"),
+        (lambda: LIF(threshold=torch.nan), ValueError, "threshold must be finite"),
+    ],
+)
+def test_arguments_that_are_wrong(call, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        call()
+
+
+def test_a_step_alone_is_that_of_the_whole_time() -> None:
+    for neuron in (LIF(), LIF(reset="zero"), ALIF(reset_delay=False), CubaLIF()):
+        x, state, steps = 2 * torch.rand(9, 3, 40), None, []
+        with torch.no_grad():
+            for x_t in x:
+                spikes, state = neuron(x_t[None], state)
+                steps.append(spikes)
+            whole, last = neuron(x)
+        assert torch.equal(torch.cat(steps), whole)
+        assert all(torch.equal(a, b) for a, b in zip(state, last, strict=True))
+
+
+def test_sums_of_16_bits_do_not_overflow() -> None:
+    assert LI(beta=0.0)(torch.ones(1, 70_000, 2, dtype=torch.float16))[0].isfinite().all()

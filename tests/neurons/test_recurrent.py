@@ -106,3 +106,24 @@ def test_layers_too_large_for_the_cache_run_step_by_step(monkeypatch: pytest.Mon
     assert not calls
     LIF(recurrent=9)(torch.rand(2, 1, 9))
     assert calls
+
+
+@pytest.mark.parametrize("way", ["events", "dense"])
+@pytest.mark.parametrize("kind", ["lif", "alif", "cuba-lif"])
+def test_types_that_differ_and_autocast(kind: str, way: Any) -> None:
+    """Parameters are cast to the type of the input; a membrane is not rounded."""
+    torch.manual_seed(0)
+    net, x = NEURONS[kind](32), 3 * torch.rand(9, 4, 32)
+    with use(way):
+        spikes = net(x)[0]
+        assert spikes.sum() > 0
+        wide = net(x.double())[0]
+        assert wide.dtype == torch.float64
+        assert (wide != spikes).double().mean() < 0.02
+        assert torch.equal(net.double()(x)[0], spikes)
+        net.float()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rounded = net(x)[0]
+            rewards.RateCoded().loss(rounded, torch.arange(4)).backward()
+        assert torch.equal(rounded, spikes)
+        assert torch.equal(net.bfloat16()(x.bfloat16())[0], net.float()(x.bfloat16().float())[0])

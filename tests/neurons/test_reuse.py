@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lfp_snn import ALIF, LFP, LIF, CubaLIF, Sequential, kernels, rewards
 from lfp_snn.neurons import reuse
+from lfp_snn.rules import AlphaBeta, Gamma, Rule, ZPlus
 from tests.learning import learned
 
 SHAPE = (12, 6, 20)
@@ -151,3 +152,29 @@ def test_other_kernels_leave_the_current_alone(monkeypatch: pytest.MonkeyPatch) 
     with kernels.use(kernels.reference):
         want = net(x)
     assert torch.equal(net(x), want)
+
+
+@pytest.mark.parametrize("rule", [ZPlus(), Gamma(), AlphaBeta()], ids=lambda r: type(r).__name__)
+def test_a_rule_that_looks_at_the_output_of_a_layer_finds_it(rule: Rule) -> None:
+    net, x, y, found = network(), (torch.rand(SHAPE) < 0.4).float(), torch.arange(6) % 5, []
+    for watched in (False, True):
+        if watched:
+            for module in net:
+                _watch(module)
+        net.zero_grad()
+        with LFP(rule=rule).context(net):
+            rewards.RateCoded()(net(x), y).backward()
+        found.append([p.grad for p in net.parameters()])
+    for shared, alone in zip(*found, strict=True):
+        assert torch.equal(shared, alone)
+
+
+def test_a_neuron_of_ones_own_may_look_at_its_current() -> None:
+    class Looking(LIF):
+        def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+            given = x.clone()
+            out = super().forward(x, *args, **kwargs)
+            assert torch.equal(x, given)
+            return out
+
+    Sequential(nn.Linear(20, 30), Looking())(torch.rand(SHAPE))

@@ -25,6 +25,7 @@ from lfp_snn import (
     rewards,
 )
 from lfp_snn.errors import ConfigError, UnknownLayerError
+from lfp_snn.neurons.ambient import ambient
 from lfp_snn.propagation.readout import spiking_sources
 from lfp_snn.rewards import Homeostasis
 from lfp_snn.rules import AlphaBeta, Conserving, Epsilon, Gamma, Zero, ZPlus
@@ -491,6 +492,55 @@ def test_spikes_that_were_moved_are_spikes(move: Callable[[Tensor], Tensor]) -> 
 def test_what_was_made_of_spikes_is_not(made: Callable[[Tensor], Tensor]) -> None:
     spikes, _ = LIF()(torch.rand(2, 3, 4).requires_grad_())
     assert spiking_sources(made(spikes)) is None
+
+
+@pytest.mark.parametrize("hook", ["register_full_backward_hook", "register_full_backward_pre_hook"])
+def test_a_hook_on_the_readout_does_not_hide_that_it_spikes(hook: str) -> None:
+    torch.manual_seed(0)
+    net, x = Sequential(nn.Linear(6, 8), LIF(), nn.Linear(8, 3), LIF()), 4 * torch.rand(7, 3, 6)
+    want = feedback(net, x, torch.arange(3))
+    getattr(net[3], hook)(lambda *_: None)
+    found = feedback(net, x, torch.arange(3))
+    assert all(torch.equal(found[name], f) for name, f in want.items())
+    assert want["0.weight"].any()
+
+
+def test_an_interrupt_leaves_nothing_behind() -> None:
+    class Interrupted(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise KeyboardInterrupt
+
+    net = nn.Sequential(nn.Linear(4, 3), Interrupted())
+    try:
+        with LFP(rules={"0": Gamma()}).context(net):
+            net(torch.rand(2, 4))
+    except KeyboardInterrupt as e:
+        kept = e  # and with it the traceback, as in a notebook
+        assert torch._C._len_torch_function_stack() == 0
+        assert ambient().sharing is None
+    assert kept
+
+
+def test_rules_by_their_names() -> None:
+    lfp = LFP(rule="gamma", sharing="conserving", epsilon=0.1)
+    assert (lfp.rule, lfp.sharing) == (Gamma(epsilon=0.1), Conserving(0.1))
+    with pytest.raises(ConfigError, match="unknown sharing rule 'conserve': did you mean 'conserving'"):
+        LFP(sharing="conserve")
+    with pytest.raises(TypeError, match=r"a rule is an object of lfp_snn\.rules, or a name, got 3"):
+        LFP(rule=3)  # type: ignore[arg-type]
+
+
+def test_the_stabiliser_of_a_layer_before_an_integrator() -> None:
+    """LI(beta=0) is the identity: it makes no difference."""
+    torch.manual_seed(0)
+    linear, x, y = nn.Linear(6, 3), torch.rand(1, 4, 6), torch.arange(4) % 3
+    given = []
+    for net in (Sequential(linear), Sequential(linear, LI(beta=0.0))):
+        net.zero_grad()
+        with LFP(rule=Epsilon(0.5), epsilon=0.0).context(net):
+            rewards.Softmax()(net(x), y).backward()
+        given.append(linear.weight.grad.clone())
+    torch.testing.assert_close(given[0], given[1], atol=1e-5, rtol=1e-2)
 
 
 def test_products_share_half_each() -> None:

@@ -212,3 +212,26 @@ def test_a_loss_of_the_mean_output_or_of_every_step() -> None:
 
 def test_many_outputs_of_16_bits_are_finite() -> None:
     assert Softmax()(torch.full((70_000, 2), 1.0, dtype=torch.float16), torch.zeros(70_000).long()).isfinite()
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8, torch.bool])
+def test_class_numbers_of_any_whole_type(dtype: torch.dtype) -> None:
+    assert torch.equal(Softmax().reward(Z, Y.to(dtype)), Softmax().reward(Z, Y))
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: Softmax()(Z, [0, 1]), "targets must be a tensor of class numbers"),
+        (lambda: RateCoded()(torch.zeros(2, 5, 3), Y), r"class numbers of shape \[5\], got .* \[2\]; time comes first"),
+        (lambda: BinarySigmoid()(Z, ONE_HOT.t()), r"targets must have the shape of the scores \[2, 3\], got \[3, 2\]"),
+    ],
+)
+def test_targets_that_do_not_fit(call: Callable[[], Any], says: str) -> None:
+    with pytest.raises(ShapeError, match=says):
+        call()
+
+
+@pytest.mark.parametrize("reward", [Maximise(), Minimise(), CorrectClass(), Misclassification()], ids=repr)
+def test_zeros_of_16_bits(reward: Reward) -> None:
+    assert reward.reward(torch.zeros(2, 3, dtype=torch.float16), Y).isfinite().all()

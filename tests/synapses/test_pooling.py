@@ -44,3 +44,12 @@ def test_other_poolings_are_left_to_torch(options: dict) -> None:
 def test_indices_are_left_to_torch() -> None:
     x = torch.rand(2, 3, 6, 6)
     assert all(map(torch.equal, max_pool2d(x, 2, return_indices=True), F.max_pool2d(x, 2, return_indices=True)))
+
+
+@pytest.mark.parametrize("window", [(16, 16), (17, 17), (1, 300), (2,)])
+def test_large_windows(window: tuple[int, ...]) -> None:
+    x = torch.randn(2, 34, 600, requires_grad=True)
+    ours, theirs = max_pool2d(x, window), F.max_pool2d(x, window)
+    message = torch.rand_like(theirs)
+    assert torch.equal(ours, theirs)
+    assert torch.equal(*(torch.autograd.grad(y, x, message)[0] for y in (ours, theirs)))

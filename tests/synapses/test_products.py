@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,7 @@ from lfp_snn.kernels import event_conv, events
 from lfp_snn.kernels.bits import find
 from lfp_snn.models import lif_cnn, lif_mlp
 from lfp_snn.synapses import Way, mark, product, use
+from lfp_snn.synapses import way as way_now
 from lfp_snn.synapses.choice import LEAST_ROWS, LEAST_WORK, convolution_limits, linear_limit
 from lfp_snn.synapses.products import only_spikes
 from tests.learning import learned
@@ -308,3 +311,27 @@ def test_threads_share_out_columns_or_rows(outputs: int) -> None:
             torch.testing.assert_close(turned, x.t() @ torch.ones(200, outputs))
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("way", ["events", "dense", "auto"])
+@pytest.mark.parametrize(
+    "bias",
+    [torch.randn(256, 3)[:, 0], torch.randn(1).expand(256), torch.randn(1), torch.randn(512)[::2]],
+    ids=["column", "expanded", "one for all", "every second"],
+)
+def test_a_bias_as_it_lies_in_memory(way: Way, bias: Tensor) -> None:
+    x, w = spikes(300, 100, activity=0.1, dtype=torch.float32), torch.randn(256, 100)
+    with use(way):
+        torch.testing.assert_close(product(F.linear, x, w, bias), F.linear(x, w, bias))
+        with pytest.raises(RuntimeError):
+            product(F.linear, x, w, torch.randn(100))
+
+
+def test_a_way_is_that_of_a_thread() -> None:
+    seen: list[Way] = []
+    with use("events"):
+        other = Thread(target=lambda: seen.append(way_now()))
+        other.start()
+        other.join()
+        seen.append(way_now())
+    assert seen == ["auto", "events"]
