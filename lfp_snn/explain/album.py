@@ -196,7 +196,7 @@ def album(
         "relevance for": float(why.relevance.clamp(min=0).sum()),
         "relevance against": float(why.relevance.clamp(max=0).sum()),
         "explained score": float(why.explained()),
-        "of it at the input": float(why.arrived()),
+        "arrived at the input": float(why.arrived()),
     }
     _save(out / "relevance.npy", (why.relevance[:, 0] if why.temporal else why.relevance[0]).cpu().numpy())
     parts = {

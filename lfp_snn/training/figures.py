@@ -190,7 +190,7 @@ def reward_at_input(relevance: Tensor, title: str = "") -> Figure:
     axis = axes[0]
     if spatial:
         picture = relevance.sum((0, 1)) if temporal else relevance.sum(0)
-        axis.set_title("over space: sum of steps and channels" if temporal else "over space")
+        axis.set_title("over space")
         axis.set_xlabel("x")
         axis.set_ylabel("y")
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from lfp_snn.data.events import check_sensor_size
@@ -94,7 +95,9 @@ def event_cloud(events: NDArray[np.void], sensor_size: Sequence[int], most: int 
     axis.set_ylabel("x" if height > 1 else "channel")
     axis.set_ylim(0, width - 1 or 1)
     if height > 1:
-        axis.set_zlabel("y")
+        axis.text2D(0.95, 0.78, "y", transform=axis.transAxes, fontsize=8)  # its own place is under the colour bar
+        for direction in (axis.xaxis, axis.yaxis, axis.zaxis):
+            direction.set_major_locator(MaxNLocator(4, integer=True))
         axis.set_zlim(height - 1, 0)
         axis.set_box_aspect((1.6, 1, 1))
         axis.view_init(elev=18, azim=-62)

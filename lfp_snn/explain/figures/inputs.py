@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -72,6 +73,8 @@ def relevance_map(why: Explanation, title: str = "") -> Figure:
     right.set_title("relevance")
     for axis in (left, right):
         axis.set_xlabel("x" if spatial else "time step")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     left.set_ylabel("y" if spatial else "channel")
     drawn.suptitle(title, fontsize=9)
     return paper(drawn)
@@ -145,7 +148,7 @@ def time_course(why: Explanation, class_names: Sequence[str] = (), most: int = 4
         top.bar(steps, part.sum(1).numpy(), color=colour, edgecolor="black", lw=0.5, label=label)
     top.axhline(0, color="black", lw=0.6)
     top.set_ylabel("relevance of the input")
-    top.legend()
+    top.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     order = np.argsort(-evidence[-1])
     for k, c in enumerate(order):
         name = class_names[c] if class_names else str(c)
@@ -156,6 +159,6 @@ def time_course(why: Explanation, class_names: Sequence[str] = (), most: int = 4
             bottom.plot(steps, evidence[:, c], color="0.75", lw=0.6, zorder=0)
     bottom.set_ylabel("evidence of each class")
     bottom.set_xlabel("time step")
-    bottom.legend(loc="upper left")
+    bottom.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     drawn.suptitle(title, fontsize=9)
     return paper(drawn)
