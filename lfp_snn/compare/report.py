@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import inspect
 import io
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,6 +16,7 @@ import matplotlib as mpl
 import tomli_w
 from matplotlib.figure import Figure
 
+from lfp_snn.atomic import write_text
 from lfp_snn.compare import figures, table
 from lfp_snn.compare.folder import ComparisonFolder
 from lfp_snn.compare.results import Comparison, MethodResults, NetworkResults, read_comparison
@@ -108,9 +108,9 @@ def write_report(out: Path, baseline: str = "lfp") -> Path:
     }
     template = environment.from_string(files(__package__).joinpath("report.html.jinja").read_text(encoding="utf-8"))
     folder = ComparisonFolder(out)
-    _write(folder.report_file, template.render(title=comparison.title, sections=sections))
+    write_text(folder.report_file, template.render(title=comparison.title, sections=sections))
     markdown = [f"# {comparison.title}", *filter(None, (section.markdown() for section in sections))]
-    _write(folder.table_file, "\n\n".join(markdown) + "\n")
+    write_text(folder.table_file, "\n\n".join(markdown) + "\n")
     write_json(folder.path / "results.json", numbers(comparison, baseline))
     return folder.report_file
 
@@ -316,10 +316,3 @@ def _absent(comparison: Comparison) -> Item:
 def _named(given: Table | None, label: str) -> Table | None:
     """Put the network's label into the title of a table."""
     return given and dataclasses.replace(given, title=f"{given.title} of {label}")
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a text file in one atomic step."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, file)

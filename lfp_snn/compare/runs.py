@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lfp_snn.atomic import write_text
 from lfp_snn.compare.board import Board
 from lfp_snn.compare.executor import Executor, Processes, Task, threads_each
-from lfp_snn.compare.folder import ComparisonFolder, belongs, check, outcome, read_json, write_text
+from lfp_snn.compare.folder import ComparisonFolder, belongs, check, outcome, read_json
 from lfp_snn.compare.lock import locked
 from lfp_snn.compare.schedule import Failure, Job, settle, tell, work
 from lfp_snn.compare.search import Search

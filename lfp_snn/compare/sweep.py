@@ -23,9 +23,10 @@ from typing import Any
 
 import tomli_w
 
+from lfp_snn.atomic import write_text
 from lfp_snn.compare.board import Board
 from lfp_snn.compare.executor import Executor, Processes, threads_each
-from lfp_snn.compare.folder import belongs, flat, write_text
+from lfp_snn.compare.folder import belongs, flat
 from lfp_snn.compare.layers import SECTIONS, fill, known_keys, plain_toml, resolve
 from lfp_snn.compare.lock import locked
 from lfp_snn.compare.schedule import settle, tell, work

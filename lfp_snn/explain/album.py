@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lfp_snn.atomic import whole_file
 from lfp_snn.data import (
     EventDataset,
     Events,
@@ -259,10 +260,8 @@ def _folder(path: Path) -> Path:
 
 def _save(path: Path, array: NDArray[Any]) -> None:
     """Write an array in one atomic step."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        np.save(file, array)
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        np.save(temporary, array)
 
 
 def _size(size: SensorSize) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lfp_snn.atomic import write_text
 from lfp_snn.errors import DataError, ShapeError, require
 from lfp_snn.explain.figures.cloud import MOST, fewer
 from lfp_snn.explain.figures.inputs import one
@@ -70,9 +70,7 @@ def write_html(
         include_plotlyjs=True, full_html=True, auto_play=False, div_id="explanation", config={"displaylogo": False}
     )
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, page)
     return path
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from lfp_snn.atomic import write_text
 from lfp_snn.errors import ConfigError
 from lfp_snn.training.config import Config, load_config
 
@@ -109,7 +110,7 @@ class RunFolder:
         for leftover in self.checkpoints.glob(".*.tmp"):
             leftover.unlink()
         rows = [row for row in self.metrics() if row["epoch"] <= epochs]
-        _write(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
+        write_text(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
 
     def summary(self) -> dict[str, Any] | None:
         """Return the result, or None if the run has not come to its end."""
@@ -130,13 +131,7 @@ def default_path(config: Config, label: str = "") -> Path:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file in one atomic step."""
-    _write(path, json.dumps(plain(content), indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, json.dumps(plain(content), indent=2) + "\n")
 
 
 def plain(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
 
+from lfp_snn.atomic import whole_file
 from lfp_snn.errors import ConfigError, ShapeError
 from lfp_snn.explain.figures.inputs import one, planes
 from lfp_snn.explain.figures.style import RAMP, bar, figure, limits, paper
@@ -114,11 +114,7 @@ def _checked(path: str | Path) -> Path:
 def _write(drawn: Figure, draw: Callable[[int], None], frames: int, path: Path, fps: int) -> Path:
     """Write an animation in one atomic step."""
     movie = FuncAnimation(drawn, draw, frames=frames, init_func=lambda: None)
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     writer = PillowWriter(fps=fps) if path.suffix.lower() == ".gif" else FFMpegWriter(fps=fps)
-    try:
+    with whole_file(path) as temporary:
         movie.save(temporary, writer=writer, dpi=110)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
