@@ -116,8 +116,9 @@ axis.legend(frameon=False)
 figure
 
 # %% [markdown]
-# Relevance and the norm of the outgoing weights choose about equally well; relevance is measured on decisions, so it
-# can also be asked for some classes only, or for what counts at a certain time.
+# Up to five eighths of the neurons, relevance and the norm of the outgoing weights choose about equally well, and better
+# than chance. Where fewer are left, the norm is ahead and relevance no better than chance: it was measured with all
+# neurons there. It can also be asked for some classes only, or for what counts at a certain time.
 #
 # ## A smaller network
 #
@@ -139,4 +140,4 @@ print(f"{sum(p.numel() for p in small.parameters())} parameters, {cut:.1f} %, af
 # %%
 assert whole > 90
 assert afterwards[shares.index(0.9)] > whole - 5
-assert sum(curves["relevance"]) > sum(curves["chance"])
+assert sum(curves["relevance"][:4]) > sum(curves["chance"][:4])

@@ -24,7 +24,7 @@ SHORT = lambda w, i, beta, reset, adapt, v: v - adapt  # noqa: E731
 
 def test_what_triton_reads() -> None:
     assert compiled(Reference.denominator).src.splitlines() == [
-        "def Reference_denominator(w, i, beta, reset, adapt, v):",
+        "def Reference_denominator(w, i, beta, reset, adapt, u):",
         "    return tl.abs(w) + tl.abs(i - w + beta * w) + tl.abs(adapt)",
     ]
     lines = compiled(SigmoidDerivative.derivative).src.splitlines()
