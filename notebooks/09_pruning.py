@@ -116,9 +116,9 @@ axis.legend(frameon=False)
 figure
 
 # %% [markdown]
-# Up to five eighths of the neurons, relevance and the norm of the outgoing weights choose about equally well, and better
-# than chance. Where fewer are left, the norm is ahead and relevance no better than chance: it was measured with all
-# neurons there. It can also be asked for some classes only, or for what counts at a certain time.
+# Up to five eighths of the neurons, relevance and the norm of the outgoing weights choose about equally well, and
+# better than chance. Where fewer are left, the norm is ahead, and relevance less sure: it was measured with all neurons
+# there. It can also be asked for some classes only, or for what counts at a certain time.
 #
 # ## A smaller network
 #
