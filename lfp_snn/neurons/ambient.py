@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lfp_snn.neurons.handover import Handover
 from lfp_snn.neurons.surrogate import Surrogate
@@ -45,6 +45,8 @@ class Ambient:
         Wraps a parameter so that its gradient becomes its feedback.
     settle : callable
         Applies to a current the stabiliser that its layer left to whoever takes it; spiking neurons have their own.
+    note : callable or None
+        Is told each spiking neuron that ran, and its spikes.
     rate_term : RateTerm or None
         Homeostasis of hidden neurons.
     record : bool
@@ -57,6 +59,7 @@ class Ambient:
     surrogate: Surrogate | None = None
     scale: Callable[[Tensor], Tensor] = _same
     settle: Callable[[Tensor], Tensor] = _same
+    note: Callable[[nn.Module, Tensor], None] | None = None
     rate_term: RateTerm | None = None
     record: bool = False
     handover: Handover | None = None

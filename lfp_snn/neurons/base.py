@@ -228,6 +228,8 @@ class SpikingNeuron(TimeModule):
         self._check_finite(u)
         if around.sharing is not None:
             mark(spikes)  # reward passes only through a neuron that fired
+        if around.note is not None:
+            around.note(self, spikes)
         return spikes, Rest(u.reshape(shape), None if a is None else a.reshape(shape), i)
 
     def _keep(self, features: torch.Size, record: Record) -> None:

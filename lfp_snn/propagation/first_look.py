@@ -7,10 +7,7 @@ that bring a backward pass of their own.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from torch import Tensor, nn
@@ -18,71 +15,86 @@ from torch.autograd.function import BackwardCFunction
 from torch.utils import _pytree as pytree
 
 from lfp_snn.errors import SilenceWarning, UnknownLayerError
-from lfp_snn.forward import Passage, around_forward
 from lfp_snn.graph import behind, made_by, moves, sources
-from lfp_snn.neurons.base import TimeModule
+from lfp_snn.neurons.base import SpikingNeuron
 from lfp_snn.propagation.functions import is_registered
 
 _seen: WeakSet[nn.Module] = WeakSet()
 _OWN = ("torch.nn.", "lfp_snn.")
 
 
-@contextmanager
-def first_look(network: nn.Module, neurons: dict[str, nn.Module]) -> Iterator[list[Any]]:
-    """Look at a first forward pass, whose outputs are to be put into the list.
+class _Call(NamedTuple):
+    """A call of a neuron: whether anything fired in it, and where its spikes are in the graph."""
 
-    Raises
-    ------
-    UnknownLayerError
-        If there is an operation with a backward pass of its own that LFP was told nothing about.
-    """
-    outputs: list[Any] = []
-    if network in _seen:
-        yield outputs
-        return
-    calls: dict[str, list[Tensor]] = {}
-    ends = [around_forward(m, partial(_note, calls=calls.setdefault(name, []))) for name, m in neurons.items()]
-    try:
-        yield outputs
-    finally:
-        for end in ends:
-            end()
-    leaves = [x for x in pytree.tree_leaves(outputs) if isinstance(x, Tensor) and x.requires_grad]
-    if not leaves:
-        return
-    made = set(behind(leaves[0]))
-    for node, _ in made:
-        _refuse_own_backward(node)
-    _refuse_two_uses(leaves[0], made)
-    _seen.add(network)
-    taken = {name: [s for s in spikes if (s.grad_fn, s.output_nr) in made] for name, spikes in calls.items()}
-    whole = {name: isinstance(m, TimeModule) for name, m in neurons.items()}  # where one call is all time, not a step
-    silent = [n for n, spikes in taken.items() if len(spikes) > 1 - whole[n] and not any(map(_speaks, spikes))]
-    if silent:
-        named = ", ".join(silent[:3]) + f" and {len(silent) - 3} more layers" * (len(silent) > 3)
-        warnings.warn(
-            f"no neuron of {named} fired in this first forward pass: reward passes through spikes only, so "
-            "nothing below will learn. Scale fresh weights by lfp_snn.models.calibrate(network, x), or use "
-            "LFP(homeostasis=rewards.Homeostasis())",
-            SilenceWarning,
-            stacklevel=2,
-        )
+    fired: bool
+    made: tuple[Any, int]
+    whole: bool
 
 
-def _note(module: nn.Module, args: Any, kwargs: Any, calls: list[Tensor]) -> Passage:
-    output = yield None
-    calls.extend([x for x in pytree.tree_leaves(output) if isinstance(x, Tensor)][:1])
-    return output
+class FirstLook:
+    """A look at a forward pass of a network: told of its spikes, and at the end of its output."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        self.names = {module: name for name, module in network.named_modules()}
+        self.calls: dict[str, list[_Call]] = {}
+
+    def note(self, neuron: nn.Module, spikes: Tensor) -> None:
+        """Note what a neuron fired: ``[T, B, ...]`` of our own, ``[B, ...]`` of another library's, step by step."""
+        if self.network not in _seen and neuron in self.names:
+            whole = isinstance(neuron, SpikingNeuron) and len(spikes) > 1
+            call = _Call(bool(spikes.detach().any()), (spikes.grad_fn, spikes.output_nr), whole)
+            self.calls.setdefault(self.names[neuron], []).append(call)
+
+    def close(self, outputs: Any) -> None:
+        """Say what there is to say at the end of the pass.
+
+        Raises
+        ------
+        UnknownLayerError
+            If there is an operation with a backward pass of its own that LFP was told nothing about, or spikes have two
+            uses that cannot be told apart.
+        """
+        output = next((x for x in pytree.tree_leaves(outputs) if isinstance(x, Tensor) and x.requires_grad), None)
+        if output is None:
+            return
+        made = set(behind(output))
+        for node, _ in made:
+            _refuse_own_backward(node)
+        _refuse_two_uses(output, made)
+        _seen.add(self.network)
+        taken = {name: [call for call in calls if call.made in made] for name, calls in self.calls.items()}
+        silent = [name for name, calls in taken.items() if _silent(calls)]
+        if silent:
+            named = ", ".join(silent[:3]) + f" and {len(silent) - 3} more layers" * (len(silent) > 3)
+            warnings.warn(
+                f"no neuron of {named} fired in this first forward pass: reward passes through spikes only, so nothing "
+                "below will learn. Scale fresh weights by lfp_snn.models.calibrate(network, x), or use "
+                "LFP(homeostasis=rewards.Homeostasis())",
+                SilenceWarning,
+                stacklevel=2,
+            )
 
 
-def _speaks(spikes: Tensor) -> bool:
-    """Whether anything fired, or is told its reward whether it fires or not (the network's output)."""
-    return bool(spikes.detach().any()) or getattr(getattr(spikes.grad_fn, "backward_", None), "readout", False)
+def first_look(network: nn.Module) -> FirstLook | None:
+    """Return a look at a network, ``None`` if it was looked at before."""
+    return None if network in _seen else FirstLook(network)
+
+
+def _silent(calls: list[_Call]) -> bool:
+    """Whether all of the time passed without a spike, in neurons that are not told their reward anyway (the output)."""
+    if len(calls) < 2 and not any(call.whole for call in calls):
+        return False
+    return not any(call.fired or _is_read_out(call.made[0]) for call in calls)
+
+
+def _is_read_out(node: Any) -> bool:
+    return getattr(getattr(node, "backward_", None), "readout", False)
 
 
 def _refuse_two_uses(output: Tensor, made: set[tuple[Any, int]]) -> None:
     """Raise if spikes are the output and go on to another layer, too: what comes back is a reward and a density."""
-    read_out = {made for made in made_by(output) if getattr(getattr(made[0], "backward_", None), "readout", False)}
+    read_out = {(node, number) for node, number in made_by(output) if _is_read_out(node)}
     for node, _ in made if read_out else ():
         if not moves(node) and any(source in read_out for source in sources(node)):
             raise UnknownLayerError(

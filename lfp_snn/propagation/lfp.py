@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from lfp_snn.errors import ConfigError, ShapeError, UnknownLayerError, suggest
 from lfp_snn.forward import Passage, around_forward, inside
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
-from lfp_snn.neurons.base import SpikingNeuron
 from lfp_snn.propagation.density import HandThrough
 from lfp_snn.propagation.external import Live, alive, live_of
 from lfp_snn.propagation.feedback import Scaler, mark_parameters
-from lfp_snn.propagation.first_look import first_look
+from lfp_snn.propagation.first_look import FirstLook, first_look
 from lfp_snn.propagation.mode import PENDING, LFPMode, settled
 from lfp_snn.propagation.readout import receive_reward
 from lfp_snn.rules import RULES, SHARINGS, layer
@@ -157,27 +157,22 @@ class LFP:
         def passage(module: nn.Module, args: Any, kwargs: Any) -> Passage:
             if not torch.is_grad_enabled():
                 return (yield None)
-            outermost = ambient().sharing is None
+            outermost, look = ambient().sharing is None, first_look(model)
             with ExitStack() as stack:
                 if "torch._dynamo" in sys.modules:  # if not, nothing is compiled: attach to what torch.compile returns
                     stack.enter_context(torch.compiler.set_stance("force_eager"))
                 mark_parameters(modules)
                 scaler = self._scaler()
-                stack.enter_context(surrounded(self._ambient(scaler)))
+                stack.enter_context(surrounded(self._ambient(scaler, look)))
                 stack.enter_context(LFPMode(rules, scaler, names))
                 output = yield None
-            return receive_reward(output, self.epsilon) if outermost else output
+            if outermost:
+                output = receive_reward(output, self.epsilon)
+            if look is not None:
+                look.close(output)
+            return output
 
-        def looked_at(module: nn.Module, args: Any, kwargs: Any) -> Passage:
-            if not torch.is_grad_enabled():
-                return (yield None)
-            with first_look(model, spiking) as outputs:
-                outputs.append((yield None))
-            return outputs[0]
-
-        inner = ((name, m) for name, m in written.named_modules() if m is not model)
-        spiking = {name: m for name, m in inner if isinstance(m, SpikingNeuron) or live_of(m) is not None}
-        ends = [around_forward(model, passage, first=True), around_forward(model, looked_at)]
+        ends = [around_forward(model, passage, first=True)]
         for module, rule in self._own_rules(written):
             ends.append(around_forward(module, inside(partial(_put, rules, rule))))
             if isinstance(rule, layer.Pass):
@@ -205,8 +200,10 @@ class LFP:
         """Return what makes feedback of one forward pass's parameter gradients."""
         return Scaler(self.scale_floor, self.keep_feedback)
 
-    def _ambient(self, scaler: Scaler) -> Ambient:
-        return Ambient(self.sharing, scale=scaler, settle=settled, rate_term=self.homeostasis, record=self.record)
+    def _ambient(self, scaler: Scaler, look: FirstLook | None) -> Ambient:
+        note = None if look is None else look.note
+        wanted = {"rate_term": self.homeostasis, "record": self.record}
+        return Ambient(self.sharing, scale=scaler, settle=settled, note=note, **wanted)  # type: ignore[arg-type]
 
     def _own_rules(self, model: nn.Module) -> Iterator[tuple[nn.Module, Rule]]:
         """Yield the modules that have a rule of their own."""
@@ -254,7 +251,10 @@ def _run_inside(module: nn.Module, args: Any, kwargs: Any, live: Live) -> Passag
     """Run a neuron of another library inside what its adapter puts around it."""
     with alive(module, live) as finish:
         output = yield None
-        return output if finish is None else finish(output)
+        output = output if finish is None else finish(output)
+        if finish is not None and (note := ambient().note) is not None:
+            note(module, next(x for x in pytree.tree_leaves(output) if isinstance(x, Tensor)))
+        return output
 
 
 def _hand_through(module: nn.Module, args: Any, kwargs: Any, epsilon: float) -> Passage:

@@ -62,6 +62,12 @@ def test_results_are_those_of_memory_used_once(neuron: str, lfp: bool, monkeypat
         assert torch.equal(twice, once_only)
 
 
+def test_lfp_looks_on_without_being_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network()
+    with LFP().context(net):
+        assert currents(net, monkeypatch) == [True, True]  # also in the first pass
+
+
 def test_the_membrane_takes_the_place_of_the_current() -> None:
     net, places = network(), []
     x = torch.rand(SHAPE)

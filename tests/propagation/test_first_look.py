@@ -91,7 +91,7 @@ def test_linear_functions_can_be_registered() -> None:
     plain.load_state_dict(net.state_dict())
     learn(net)
     learn(plain)
-    torch.testing.assert_close(net.first.weight.grad, plain.first.weight.grad)
+    torch.testing.assert_close(net.first.weight.grad, plain.first.weight.grad, rtol=0.01, atol=1e-3)
 
 
 def test_spikes_with_two_uses_are_refused() -> None:
