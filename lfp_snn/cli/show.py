@@ -21,6 +21,8 @@ from lfp_snn.look.animation import SUFFIXES
 
 _COLUMNS = 40
 """Characters of a curve over time."""
+_PIXELS = 64
+"""Of a picture, each two characters wide; fewer where the terminal is narrower."""
 
 
 def show(
@@ -81,7 +83,8 @@ def show_recording(console: Console, recording: Recording, out: Path | None, tau
     elif out is not None:
         save_pictures({f"{len(recording.events):,} events": picture}, out)
     console.print(_facts(recording))
-    console.print(as_text(picture), markup=False)
+    fits = console.width // 2 if console.is_terminal else _PIXELS
+    console.print(as_text(picture, min(_PIXELS, fits)), markup=False)
     if out is not None:
         console.print(f"{'film' if film else 'picture'}: {escape(str(out))}")
 
