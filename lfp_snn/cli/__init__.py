@@ -1,4 +1,4 @@
-"""The command line: ``lfp-snn train``, ``eval``, ``explain``, ``doctor``, ``compare``, ``sweep``, ``data``, ``show``, ``convert``."""
+"""The command line ``lfp-snn``: train, eval, explain, doctor, compare, sweep, data, show, convert."""
 
 from __future__ import annotations
 
