@@ -11,16 +11,19 @@ from torch import Tensor
 
 _MOVES = (
     "View UnsafeView ReshapeAlias Reshape Unflatten Transpose T Permute Movedim Stack Cat Split SplitWithSizes Unbind "
-    "Select Slice Index IndexSelect Flip Roll Expand Unsqueeze Squeeze Clone Alias ToCopy Identity "
+    "Select Slice Index IndexSelect Gather Flip Roll Rot90 Expand Repeat Unfold AsStrided Unsqueeze Squeeze Clone "
+    "Alias ToCopy Identity ConstantPadNd Where MaskedFill IndexPut IndexCopy SliceScatter SelectScatter "
     "BackwardHookFunction _DDPSink"
 )
-"""Operations that only move the elements of their inputs, or cast them; hooks and DDP put some in the way."""
-_CHOICES = "Amax Amin Max Min Topk Sort Kthvalue Median Gather Take MaskedSelect"
+"""Operations that only move the elements of their inputs, cast them or fill in constants; hooks and DDP add some."""
+_CHOICES = "Amax Amin Max Min Topk Sort Kthvalue Median Take MaskedSelect"
 """Operations that choose among the elements of their input."""
 
 
 def _named(names: str) -> re.Pattern[str]:
-    return re.compile(f"({names.replace(' ', '|')})Backward[0-9]*$")
+    return re.compile(
+        f"({names.replace(' ', '|')})Backward[0-9]*$|torch::autograd::CopySlices$"
+    )  # the last: out[t] = spikes
 
 
 _MOVE, _MOVE_OR_CHOICE = _named(_MOVES), _named(f"{_MOVES} {_CHOICES}")

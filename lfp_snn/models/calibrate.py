@@ -8,12 +8,14 @@ arXiv 1511.06422).
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lfp_snn.containers import Residual, Sequential
+from lfp_snn.errors import SilenceWarning
 from lfp_snn.forward import Passage, around_forward, mode
 from lfp_snn.neurons import SpikingNeuron
 
@@ -60,24 +62,31 @@ def calibrate(net: nn.Module, x: Tensor, rate: float = 0.1, *, steps: int | None
         raise ValueError(f"the rate must lie in (0, 1) spikes a step, got {rate}")
     if not any(isinstance(m, SpikingNeuron) for m in net.modules()):
         raise ValueError(f"{type(net).__name__} has no spiking neurons of this package: there is nothing to calibrate")
-    weighted: Weighted | None = None
-    done: set[nn.Module] = set()
+    made: dict[int, Weighted] = {}  # the layer that made what lies at a place in memory
+    kept: list[Tensor] = []  # so that no place is used again
+    scaled: set[nn.Module] = set()
+    last: Weighted | None = None
 
     def passage(module: nn.Module, args: Any, kwargs: Any) -> Passage:
-        nonlocal weighted
-        if isinstance(module, SpikingNeuron) and weighted is not None and module not in done:
-            factor = _factor(module, args[0], rate, kwargs.get("steps"), halvings)
-            weighted.weight.mul_(factor)
-            if weighted.bias is not None:
-                weighted.bias.mul_(factor)
-            done.add(module)
-            output = yield (args[0] * factor, *args[1:]), kwargs
+        nonlocal last
+        x, rest = (args[0], args[1:]) if args else (next(iter(kwargs.values())), ())
+        layer = made.get(_place(x), last)
+        if isinstance(module, SpikingNeuron) and layer is not None and not {layer, module} & scaled:
+            factor = _factor(module, x, rate, kwargs.get("steps"), halvings)
+            layer.weight.mul_(factor)
+            if layer.bias is not None:
+                layer.bias.mul_(factor)
+            scaled.update((layer, module))
+            output = yield (x * factor, *rest), {k: v for k, v in kwargs.items() if v is not x}
         else:
             output = yield None
         if isinstance(module, Weighted):
-            weighted = module
-        elif not isinstance(module, _SCALE_ALONG):  # after a normalisation there would be nothing to gain
-            weighted = None
+            made[_place(output)] = last = module
+        elif isinstance(module, _SCALE_ALONG) and layer is not None:
+            made[_place(output)] = layer
+        else:  # after a normalisation there would be nothing to gain
+            last = None
+        kept.append(x)
         return output
 
     chains = Sequential, nn.Sequential
@@ -91,9 +100,21 @@ def calibrate(net: nn.Module, x: Tensor, rate: float = 0.1, *, steps: int | None
             end()
 
 
+def _place(x: Any) -> int:
+    """Return where a tensor lies in memory; a view lies where that does which it is a view of."""
+    return x.untyped_storage().data_ptr() if isinstance(x, Tensor) else 0
+
+
 def _factor(neuron: SpikingNeuron, current: Tensor, rate: float, steps: int | None, halvings: int) -> float:
     """Return the factor on its current that makes a neuron fire at ``rate``, by bisection of its logarithm."""
     low, high = -6.0, 6.0
+    if not neuron.forward(current * 10**high, steps=steps)[0].any():
+        warnings.warn(
+            f"{type(neuron).__name__} does not fire on this batch, whatever its weights: they stay as they are",
+            SilenceWarning,
+            stacklevel=2,
+        )
+        return 1.0
     for _ in range(halvings):
         middle = (low + high) / 2
         spikes, _ = neuron.forward(current * 10**middle, steps=steps)

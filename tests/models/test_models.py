@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lfp_snn import LFP, LI, LIF, Residual, Sequential, SpikingNeuron, rewards
-from lfp_snn.errors import ShapeError
+from lfp_snn.errors import ShapeError, SilenceWarning
 from lfp_snn.models import MODELS, calibrate, lif_mlp, recurrent_snn
 from lfp_snn.models.parts import neuron
 
@@ -147,3 +147,32 @@ def test_calibrate_takes_a_module_of_ones_own() -> None:
         assert [float(s.mean()) for s in net(x)] == pytest.approx([0.1, 0.1], abs=0.03)
     with pytest.raises(ValueError, match="no spiking neurons of this package"):
         calibrate(nn.Linear(3, 3), torch.rand(2, 3))
+
+
+def test_calibrate_follows_the_current() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.aside, self.neuron = nn.Linear(20, 30), nn.Linear(20, 5), LIF()
+
+        def forward(self, x: Tensor) -> Tensor:
+            current = self.layer(x)
+            self.aside(x)
+            spikes: Tensor = self.neuron(x=current)[0]
+            return spikes
+
+    torch.manual_seed(0)
+    net, x = Net(), torch.rand(15, 8, 20)
+    before = net.aside.weight.clone()
+    calibrate(net, x, 0.1)
+    assert torch.equal(net.aside.weight, before)
+    with torch.no_grad():
+        assert float(net(x).mean()) == pytest.approx(0.1, abs=0.02)
+
+
+def test_calibrate_leaves_what_cannot_fire() -> None:
+    net = Sequential(nn.Linear(6, 4, bias=False), LIF())
+    before = net[0].weight.clone()
+    with pytest.warns(SilenceWarning, match="LIF does not fire on this batch, whatever its weights"):
+        calibrate(net, torch.zeros(5, 2, 6))
+    assert torch.equal(net[0].weight, before)

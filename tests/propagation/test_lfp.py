@@ -480,7 +480,20 @@ def test_a_batched_product_and_a_sum_by_keyword() -> None:
     torch.testing.assert_close(arrived, torch.tensor(out.numel() / out.shape[-2]).double())  # of the mean of 3 samples
 
 
-@pytest.mark.parametrize("move", [lambda s: s.float(), lambda s: s[[0, 1]], lambda s: s.flip(0), lambda s: s.squeeze()])
+def written(s: Tensor) -> Tensor:
+    out = torch.zeros_like(s)
+    for t, s_t in enumerate(s):
+        out[t] = s_t
+    return out
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        *(lambda s: s.float(), lambda s: s[[0, 1]], lambda s: s.flip(0), lambda s: s.squeeze(), written),
+        *(lambda s: F.pad(s, (0, 1)), lambda s: torch.where(s > 2, 0.0, s), lambda s: s.masked_fill(s > 2, 0.0)),
+    ],
+)
 def test_spikes_that_were_moved_are_spikes(move: Callable[[Tensor], Tensor]) -> None:
     spikes, _ = LIF()(torch.rand(2, 3, 4).double().requires_grad_())
     assert spiking_sources(move(spikes)) is not None
