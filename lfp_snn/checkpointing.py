@@ -178,6 +178,13 @@ def _same(parameter: Tensor) -> Tensor:
     return parameter
 
 
+def needs_all_steps(network: nn.Module) -> str | None:
+    """Return why a network cannot take its time in pieces, ``None`` if it can."""
+    if any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in network.modules()):
+        return "batch normalisation takes its statistics over all steps"
+    return None
+
+
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def in_pieces(network: nn.Module, x: Tensor, steps: int | None, length: int) -> Tensor:
     """Return the output ``[T, B, ...]`` of a network from rest, keeping ``length`` steps at a time.
@@ -211,6 +218,6 @@ def in_pieces(network: nn.Module, x: Tensor, steps: int | None, length: int) -> 
     >>> torch.allclose(feedback(), whole, rtol=1e-4)
     True
     """
-    if any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in network.modules()):
-        raise ValueError("batch normalisation takes its statistics over all steps: set checkpoint_steps to 0")
+    if reason := needs_all_steps(network):
+        raise ValueError(f"{reason}: set checkpoint_steps to 0")
     return _Pieces.apply(_Run(network, x, steps, length), x, *network.parameters())  # type: ignore[no-any-return]

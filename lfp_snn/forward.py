@@ -15,6 +15,22 @@ Passage = Generator[tuple[Any, Any] | None, Any, Any]
 and returns what to put in the output's place."""
 
 
+def first_input(args: Any, kwargs: Any) -> Any:
+    """Return the first argument of a call, by position or by keyword."""
+    return args[0] if args else next(iter(kwargs.values()))
+
+
+def with_first_input(args: Any, kwargs: Any, x: Any) -> tuple[Any, Any]:
+    """Return the arguments of a call with another first one.
+
+    Examples
+    --------
+    >>> with_first_input((1, 2), {}, 3), with_first_input((), {"x": 1, "y": 2}, 3)
+    (((3, 2), {}), ((), {'x': 3, 'y': 2}))
+    """
+    return ((x, *args[1:]), kwargs) if args else (args, {**kwargs, next(iter(kwargs)): x})
+
+
 class _Running(threading.local):
     """The passages that have begun, in this thread."""
 

@@ -21,9 +21,8 @@ _CHOICES = "Amax Amin Max Min Topk Sort Kthvalue Median Take MaskedSelect"
 
 
 def _named(names: str) -> re.Pattern[str]:
-    return re.compile(
-        f"({names.replace(' ', '|')})Backward[0-9]*$|torch::autograd::CopySlices$"
-    )  # the last: out[t] = spikes
+    # The last is what out[t] = spikes makes.
+    return re.compile(f"({names.replace(' ', '|')})Backward[0-9]*$|torch::autograd::CopySlices$")
 
 
 _MOVE, _MOVE_OR_CHOICE = _named(_MOVES), _named(f"{_MOVES} {_CHOICES}")

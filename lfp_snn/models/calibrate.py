@@ -9,14 +9,14 @@ arXiv 1511.06422).
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lfp_snn.containers import Residual, Sequential
+from lfp_snn.containers import Residual
 from lfp_snn.errors import SilenceWarning
-from lfp_snn.forward import Passage, around_forward, mode
+from lfp_snn.forward import Passage, around_forward, first_input, mode, with_first_input
 from lfp_snn.neurons import SpikingNeuron
 
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -25,6 +25,14 @@ _SCALE_ALONG = (
     *(nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout),
 )
 """Modules whose output grows with their input by the same factor, so that weights in front of them can be scaled."""
+
+
+class _Made(NamedTuple):
+    """What a layer made, and the factor on its weights by which it did; kept, so that its place is not used again."""
+
+    layer: Weighted
+    factor: float
+    output: Tensor
 
 
 def calibrate(net: nn.Module, x: Tensor, rate: float = 0.1, *, steps: int | None = None, halvings: int = 14) -> None:
@@ -62,36 +70,34 @@ def calibrate(net: nn.Module, x: Tensor, rate: float = 0.1, *, steps: int | None
         raise ValueError(f"the rate must lie in (0, 1) spikes a step, got {rate}")
     if not any(isinstance(m, SpikingNeuron) for m in net.modules()):
         raise ValueError(f"{type(net).__name__} has no spiking neurons of this package: there is nothing to calibrate")
-    made: dict[int, Weighted] = {}  # the layer that made what lies at a place in memory
-    kept: list[Tensor] = []  # so that no place is used again
-    scaled: set[nn.Module] = set()
-    last: Weighted | None = None
+    made: dict[int, _Made] = {}  # by place in memory
+    last: _Made | None = None
+    factors: dict[Weighted, float] = {}
 
     def passage(module: nn.Module, args: Any, kwargs: Any) -> Passage:
         nonlocal last
-        x, rest = (args[0], args[1:]) if args else (next(iter(kwargs.values())), ())
-        layer = made.get(_place(x), last)
-        if isinstance(module, SpikingNeuron) and layer is not None and not {layer, module} & scaled:
-            factor = _factor(module, x, rate, kwargs.get("steps"), halvings)
-            layer.weight.mul_(factor)
-            if layer.bias is not None:
-                layer.bias.mul_(factor)
-            scaled.update((layer, module))
-            output = yield (x * factor, *rest), {k: v for k, v in kwargs.items() if v is not x}
+        x = first_input(args, kwargs)
+        origin = made.get(_place(x), last)
+        if isinstance(module, SpikingNeuron) and origin is not None:
+            layer = origin.layer
+            if layer not in factors:
+                factors[layer] = _factor(module, x, rate, kwargs.get("steps"), halvings)
+                layer.weight.mul_(factors[layer])
+                if layer.bias is not None:
+                    layer.bias.mul_(factors[layer])
+            output = yield with_first_input(args, kwargs, x * (factors[layer] / origin.factor))
         else:
             output = yield None
         if isinstance(module, Weighted):
-            made[_place(output)] = last = module
-        elif isinstance(module, _SCALE_ALONG) and layer is not None:
-            made[_place(output)] = layer
+            made[_place(output)] = last = _Made(module, factors.get(module, 1.0), output)
+        elif isinstance(module, _SCALE_ALONG) and origin is not None:
+            made[_place(output)] = origin._replace(output=output)
         else:  # after a normalisation there would be nothing to gain
             last = None
-        kept.append(x)
         return output
 
-    chains = Sequential, nn.Sequential
     parts = [m for m in net.modules() if isinstance(m, Residual) or not any(m.children())]
-    ends = [around_forward(m, passage) for m in parts if not isinstance(m, chains)]
+    ends = [around_forward(m, passage) for m in parts if not isinstance(m, nn.Sequential)]
     try:
         with mode(net, training=False), torch.no_grad():
             net(x) if steps is None else net(x, steps=steps)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+from lfp_snn import graph
+
 _SPARE = "_lfp_spare"
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_KEEP_NO_OUTPUT = re.compile(
-    "(View|UnsafeView|ReshapeAlias|Add|Addmm|Mm|Linear|Convolution|EventLinear|DenseLinear|EventConv2d)Backward[0-9]*$"
-)
+_KEEP_NO_OUTPUT = re.compile("(Add|Addmm|Mm|Linear|Convolution|EventLinear|DenseLinear|EventConv2d)Backward[0-9]*$")
 """Operations whose backward pass does not look at their output. (A rule with parts of its own does.)"""
 
 
@@ -40,7 +40,4 @@ def is_spare(x: Tensor) -> bool:
 
 def _is_kept(x: Tensor) -> bool:
     """Whether the graph holds a tensor that a layer made."""
-    node = x.grad_fn
-    while node is not None and "View" in node.name():
-        node = node.next_functions[0][0]
-    return node is not None and _KEEP_NO_OUTPUT.match(node.name()) is None
+    return not all(_KEEP_NO_OUTPUT.match(node.name()) for node, _ in graph.made_by(x))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from lfp_snn.errors import ConfigError, ShapeError, UnknownLayerError, suggest
-from lfp_snn.forward import Passage, around_forward, inside
+from lfp_snn.forward import Passage, around_forward, first_input, inside, with_first_input
 from lfp_snn.neurons.ambient import Ambient, RateTerm, ambient, surrounded
 from lfp_snn.propagation.density import HandThrough
 from lfp_snn.propagation.external import Live, alive, live_of
@@ -201,9 +201,14 @@ class LFP:
         return Scaler(self.scale_floor, self.keep_feedback)
 
     def _ambient(self, scaler: Scaler, look: FirstLook | None) -> Ambient:
-        note = None if look is None else look.note
-        wanted = {"rate_term": self.homeostasis, "record": self.record}
-        return Ambient(self.sharing, scale=scaler, settle=settled, note=note, **wanted)  # type: ignore[arg-type]
+        return Ambient(
+            self.sharing,
+            scale=scaler,
+            settle=settled,
+            note=None if look is None else look.note,
+            rate_term=self.homeostasis,
+            record=self.record,
+        )
 
     def _own_rules(self, model: nn.Module) -> Iterator[tuple[nn.Module, Rule]]:
         """Yield the modules that have a rule of their own."""
@@ -240,7 +245,7 @@ def _is_activation(module: nn.Module) -> bool:
 
 def _as_activation(module: nn.Module, args: Any, kwargs: Any, epsilon: float) -> Passage:
     """Run a module without reward inside, and hand the reward of its output through to its input."""
-    x = args[0] if args else next(iter(kwargs.values()))
+    x = first_input(args, kwargs)
     through = torch.is_grad_enabled() and x.requires_grad
     with torch.no_grad():
         output = yield None
@@ -259,11 +264,10 @@ def _run_inside(module: nn.Module, args: Any, kwargs: Any, live: Live) -> Passag
 
 def _hand_through(module: nn.Module, args: Any, kwargs: Any, epsilon: float) -> Passage:
     """Hand the reward of a module's output through to its input as a whole; its parameters get feedback as ever."""
-    name, x = (None, args[0]) if args else next(iter(kwargs.items()))
+    x = first_input(args, kwargs)
     if ambient().sharing is None or not torch.is_grad_enabled() or not x.requires_grad:
         return (yield None)
-    inner = x.detach().clone()
-    output = yield ((inner, *args[1:]), kwargs) if args else (args, {**kwargs, name: inner})
+    output = yield with_first_input(args, kwargs, x.detach().clone())
     if not isinstance(output, Tensor) or output.shape != x.shape:
         made = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         name = type(module).__name__

@@ -7,7 +7,6 @@ would one for the output of a network that did not run under LFP. Neither is an 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -18,14 +17,10 @@ _NEAR = 64
 """Operations between an output and a reward that are looked at."""
 
 
-@dataclass
 class Entry:
     """Where reward enters a network: on the operation that makes its output, as ``backward_``."""
 
-    @property
-    def takes_reward(self) -> bool:
-        """Whether what comes back is shared out as a reward."""
-        return True
+    takes_reward = True
 
 
 def _takes_reward(node: object) -> bool:

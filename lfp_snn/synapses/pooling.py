@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from lfp_snn.kernels import pooling
 from lfp_snn.synapses.choice import suits
+from lfp_snn.synapses.products import pair
 
 
 class MaxPool2d(torch.autograd.Function):
@@ -51,16 +52,12 @@ def max_pool2d(
     >>> max_pool2d(torch.eye(4)[None], 2).tolist()
     [[[1.0, 0.0], [0.0, 1.0]]]
     """
-    window = _pair(kernel_size)
-    step = window if stride is None or stride == [] else _pair(stride)
-    plain = (step, _pair(padding), _pair(dilation)) == (window, (0, 0), (1, 1)) and not (ceil_mode or return_indices)
+    window = pair(kernel_size)
+    step = window if stride is None or stride == [] else pair(stride)
+    plain = (step, pair(padding), pair(dilation)) == (window, (0, 0), (1, 1)) and not (ceil_mode or return_indices)
     plain = plain and window[0] * window[1] <= pooling.LARGEST
     whole = input.dim() in (3, 4) and all(n >= k for n, k in zip(input.shape[-2:], window, strict=True))
     if not (plain and whole and input.numel() > 0 and suits(input, half=True)):
         torch_pool: Any = F.max_pool2d
         return torch_pool(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
     return MaxPool2d.apply(input, window)
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))

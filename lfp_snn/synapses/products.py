@@ -217,7 +217,8 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
     return None
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def pair(value: Any) -> tuple[int, int]:
+    """Return a size of rows and columns that torch takes as a number, or as one or two of them."""
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
 
 
@@ -230,11 +231,11 @@ def _conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor | None:
-    if isinstance(padding, str) or groups != 1 or (_pair(stride), _pair(dilation)) != ((1, 1), (1, 1)):
+    if isinstance(padding, str) or groups != 1 or (pair(stride), pair(dilation)) != ((1, 1), (1, 1)):
         return None
     if x.dim() != 4 or x.shape[1] != weight.shape[1] or x.numel() == 0:
         return None
-    sizes = event_conv.geometry(_pair(x.shape[2:]), _pair(weight.shape[2:]), _pair(padding))
+    sizes = event_conv.geometry(pair(x.shape[2:]), pair(weight.shape[2:]), pair(padding))
     if min(sizes.output) < 1:
         return None
     work = len(x) * sizes.output[0] * sizes.output[1] * weight.numel()

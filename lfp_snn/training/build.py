@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lfp_snn import Sequential, data
+from lfp_snn.checkpointing import needs_all_steps
 from lfp_snn.data import Splits
 from lfp_snn.errors import ConfigError
 from lfp_snn.methods import Method
@@ -20,7 +21,6 @@ from lfp_snn.models import calibrate
 from lfp_snn.neurons import SpikingNeuron, keep_membranes
 from lfp_snn.propagation import LFP
 from lfp_snn.rewards import Homeostasis, Reward
-from lfp_snn.rules import SHARINGS
 from lfp_snn.training import choices
 from lfp_snn.training.config import Config, EncoderConfig, OptimizerConfig, RuleConfig, ScheduleConfig
 from lfp_snn.training.seeding import seed_all
@@ -116,10 +116,8 @@ def build(config: Config, *, fresh: bool = True) -> Task:
                 f"model {config.model.name} with method {config.method.name} does not take time in pieces: set "
                 "training.checkpoint_steps = 0"
             )
-        if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules()):
-            raise ConfigError(
-                "batch normalisation takes its statistics over all steps: set training.checkpoint_steps = 0"
-            )
+        if reason := needs_all_steps(network):
+            raise ConfigError(f"{reason}: set training.checkpoint_steps = 0")
         network.checkpoint_steps = config.training.checkpoint_steps
     if config.training.membranes != "full":
         if not spiking:
@@ -161,7 +159,7 @@ def propagator(config: RuleConfig) -> LFP:
     return LFP(
         epsilon=config.epsilon,
         rule=_call("rule", config, epsilon=layers),
-        sharing=SHARINGS[config.sharing](config.epsilon),
+        sharing=config.sharing,
         scale_floor=config.scale_floor,
         homeostasis=rates,
         keep_feedback=False,

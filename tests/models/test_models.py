@@ -176,3 +176,25 @@ def test_calibrate_leaves_what_cannot_fire() -> None:
     with pytest.warns(SilenceWarning, match="LIF does not fire on this batch, whatever its weights"):
         calibrate(net, torch.zeros(5, 2, 6))
     assert torch.equal(net[0].weight, before)
+
+
+def test_calibrate_scales_a_layer_once_for_all_that_it_feeds() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.first, self.second, self.last = nn.Linear(20, 30), LIF(), LIF(beta=0.5), nn.Linear(30, 30)
+            self.readout = LIF()
+
+        def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+            current = self.layer(x)
+            first, second = self.first(current)[0], self.second(current)[0]
+            return first, second, self.readout(self.last(second))[0]
+
+    torch.manual_seed(0)
+    net, x = Net(), torch.rand(15, 8, 20)
+    calibrate(net, x, 0.1)
+    with torch.no_grad():
+        rates = [float(spikes.mean()) for spikes in net(x)]
+    assert rates[0] == pytest.approx(0.1, abs=0.02)
+    assert 0 < rates[1] < rates[0]
+    assert rates[2] == pytest.approx(0.1, abs=0.02)
